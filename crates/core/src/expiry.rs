@@ -1,0 +1,146 @@
+//! When a link ends.
+
+use thiserror::Error;
+
+use crate::time::Timestamp;
+
+/// The time from which on a link is expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Expiry(Timestamp);
+
+/// How long links may live, in days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LifetimeLimits {
+    /// The life of a link whose creator names no expiry.
+    pub default_ttl_days: u32,
+    /// The longest life that a creator may ask for.
+    pub max_ttl_days: u32,
+}
+
+/// Why a text is no expiry. Each message completes the sentence "`expires_at` …".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ExpiryError {
+    /// Not RFC 3339, or without an offset.
+    #[error("must be an RFC 3339 time with an offset, such as 2030-01-02T03:04:05Z")]
+    Format,
+    /// Now or earlier.
+    #[error("must be later than now")]
+    Past,
+    /// Further ahead than [`LifetimeLimits::max_ttl_days`].
+    #[error("must be at most {max_ttl_days} days ahead")]
+    TooFar {
+        /// The limit that was passed.
+        max_ttl_days: u32,
+    },
+}
+
+impl Expiry {
+    /// Reads an expiry that a creator asks for.
+    ///
+    /// # Errors
+    /// [`ExpiryError`] naming the rule that is broken.
+    pub fn parse(text: &str, now: Timestamp, limits: LifetimeLimits) -> Result<Self, ExpiryError> {
+        let at = Timestamp::parse_rfc3339(text).ok_or(ExpiryError::Format)?;
+        if at <= now {
+            return Err(ExpiryError::Past);
+        }
+        if at > now.plus_days(limits.max_ttl_days) {
+            return Err(ExpiryError::TooFar { max_ttl_days: limits.max_ttl_days });
+        }
+        Ok(Self(at))
+    }
+
+    /// The expiry of a link whose creator names none.
+    #[must_use]
+    pub fn default_from(now: Timestamp, limits: LifetimeLimits) -> Self {
+        Self(now.plus_days(limits.default_ttl_days))
+    }
+
+    /// The expiry of a link that is already stored.
+    #[must_use]
+    pub const fn stored(at: Timestamp) -> Self {
+        Self(at)
+    }
+
+    /// The time from which on the link is expired.
+    #[must_use]
+    pub const fn at(self) -> Timestamp {
+        self.0
+    }
+
+    /// Whether the link is expired at this time; it is from the very millisecond of its expiry on.
+    #[must_use]
+    pub fn is_over(self, now: Timestamp) -> bool {
+        self.0 <= now
+    }
+
+    /// Milliseconds that the link has left; 0 when it is expired.
+    #[must_use]
+    pub fn millis_left(self, now: Timestamp) -> u64 {
+        self.0.millis_since(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000); // 2027-01-15T08:00:00Z
+    const LIMITS: LifetimeLimits = LifetimeLimits { default_ttl_days: 14, max_ttl_days: 1826 };
+
+    #[test]
+    fn offsets_are_honoured() {
+        let utc = Expiry::parse("2027-01-15T09:00:00Z", NOW, LIMITS).unwrap();
+        assert_eq!(Expiry::parse("2027-01-15T14:30:00+05:30", NOW, LIMITS), Ok(utc));
+        assert_eq!(utc.millis_left(NOW), 3_600_000);
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_refused() {
+        for text in
+            ["2027-01-15T09:00:00", "2027-01-15", "1800000000", "", "tomorrow", "2027-02-30T00:00:00Z"]
+        {
+            assert_eq!(Expiry::parse(text, NOW, LIMITS), Err(ExpiryError::Format), "{text}");
+        }
+    }
+
+    #[test]
+    fn now_is_already_too_late_and_a_millisecond_later_is_not() {
+        assert_eq!(Expiry::parse("2027-01-15T08:00:00Z", NOW, LIMITS), Err(ExpiryError::Past));
+        assert_eq!(Expiry::parse("2027-01-15T08:00:00.0009Z", NOW, LIMITS), Err(ExpiryError::Past));
+        assert!(Expiry::parse("2027-01-15T08:00:00.001Z", NOW, LIMITS).is_ok());
+    }
+
+    #[test]
+    fn the_longest_life_is_1826_days() {
+        assert!(Expiry::parse("2032-01-15T08:00:00Z", NOW, LIMITS).is_ok());
+        let error = Expiry::parse("2032-01-15T08:00:00.001Z", NOW, LIMITS).unwrap_err();
+        assert_eq!(error.to_string(), "must be at most 1826 days ahead");
+    }
+
+    #[test]
+    fn a_link_is_expired_from_its_expiry_on() {
+        let expiry = Expiry::stored(NOW);
+        assert!(!expiry.is_over(Timestamp::from_unix_millis(NOW.unix_millis() - 1)));
+        assert!(expiry.is_over(NOW));
+        assert_eq!(expiry.millis_left(NOW.plus_days(1)), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics_and_keeps_the_limits(text in "\\PC{0,40}|[0-9TtZz:.+-]{0,40}", now: i64) {
+            let now = Timestamp::from_unix_millis(now);
+            if let Ok(expiry) = Expiry::parse(&text, now, LIMITS) {
+                prop_assert!(expiry.at() > now && expiry.at() <= now.plus_days(1826));
+            }
+        }
+
+        #[test]
+        fn a_printed_time_is_read_back(seconds in 1_u32..157_766_400) {
+            let at = NOW.unix_millis() + i64::from(seconds) * 1000;
+            let text = chrono::DateTime::from_timestamp_millis(at).unwrap().to_rfc3339();
+            prop_assert_eq!(Expiry::parse(&text, NOW, LIMITS).map(|e| e.at().unix_millis()), Ok(at));
+        }
+    }
+}

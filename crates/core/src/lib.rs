@@ -1,0 +1,41 @@
+//! The rules of short-link, apart from everything that runs them.
+//!
+//! Texts from outside are parsed once into [`Code`], [`Alias`], [`TargetUrl`] and [`Expiry`]; the use cases
+//! [`create_link`] and [`resolve_link`] work on those and reach the outside through the traits in [`ports`]. Nothing
+//! here knows Spin, HTTP, Postgres or Redis, reads a clock or draws a random number: all of that is passed in.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "a panic in a guest fails the requests beside it too"
+    )
+)]
+
+mod alias;
+pub mod cache_entry;
+mod code;
+mod create_link;
+mod draft;
+mod expiry;
+#[cfg(any(test, feature = "fakes"))]
+pub mod fakes;
+mod link;
+pub mod ports;
+mod resolve_link;
+mod target_url;
+mod time;
+
+pub use alias::Alias;
+pub use code::{Code, CodeError, GENERATED_CODES, GENERATED_LENGTH};
+pub use create_link::{CreateError, create_link};
+pub use draft::{Draft, Problems};
+pub use expiry::{Expiry, ExpiryError, LifetimeLimits};
+pub use link::{Link, Lookup, NewLink};
+pub use resolve_link::resolve_link;
+pub use target_url::{Authority, TargetUrl, UrlError};
+pub use time::Timestamp;

@@ -1,0 +1,73 @@
+//! What the use cases need from outside.
+//!
+//! Only the store may fail: it alone knows the truth. The cache and the pool make things faster; an implementation
+//! whose cache or pool cannot answer in time reports that where it happens and behaves as if it were empty.
+
+use std::{future::Future, time::Duration};
+
+use thiserror::Error;
+
+use crate::{
+    code::Code,
+    link::{Lookup, NewLink},
+};
+
+/// What became of an attempt to store a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is stored durably, and the code leads to it.
+    Created,
+    /// A live link has the code; nothing was stored.
+    Taken,
+}
+
+/// Why the store gave no answer. The text is for the log, never for a caller.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// It could not be reached in time, or refused to work just now. Nothing is known about the code.
+    #[error("the link store is unavailable: {0}")]
+    Unavailable(String),
+    /// It answered with something that no link can be.
+    #[error("the link store holds an unusable link: {0}")]
+    Unusable(String),
+}
+
+/// The durable record of all links, which decides by its own clock what has expired.
+pub trait LinkStore {
+    /// Stores the link if no live link has its code. Of any number of callers racing for one code exactly one gets
+    /// [`Claim::Created`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it is not known whether the link was stored.
+    fn create(&self, link: &NewLink) -> impl Future<Output = Result<Claim, StoreError>>;
+
+    /// Looks a code up.
+    ///
+    /// # Errors
+    /// [`StoreError`] when there is no trustworthy answer.
+    fn find(&self, code: &Code) -> impl Future<Output = Result<Lookup, StoreError>>;
+}
+
+/// How a cache entry treats one that is already there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// It takes the other's place.
+    Replace,
+    /// It is dropped: the other may be newer.
+    KeepExisting,
+}
+
+/// A fast and forgetful copy of look-ups, keyed by code; see [`crate::cache_entry`] for the values.
+pub trait LinkCache {
+    /// The value for a code; `None` when there is none or the cache cannot answer.
+    fn get(&self, code: &Code) -> impl Future<Output = Option<Vec<u8>>>;
+
+    /// Keeps a value for a while, if the cache can.
+    fn put(&self, code: &Code, value: String, lifetime: Duration, write: Write) -> impl Future<Output = ()>;
+}
+
+/// Codes generated ahead, each handed out once.
+pub trait CodePool {
+    /// The next code; `None` when the pool is empty or cannot answer.
+    fn next(&self) -> impl Future<Output = Option<Code>>;
+}

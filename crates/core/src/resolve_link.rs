@@ -1,0 +1,109 @@
+//! Following a link.
+
+use std::time::Duration;
+
+use crate::{
+    cache_entry,
+    code::Code,
+    link::Lookup,
+    ports::{LinkCache, LinkStore, StoreError},
+    time::Timestamp,
+};
+
+/// Looks a code up, in the cache first. `cache_ttl` is the longest that the cache keeps what the store said.
+///
+/// # Errors
+/// [`StoreError`] when the cache did not know and the store gave no answer: the code may well have a link.
+pub async fn resolve_link(
+    code: &Code,
+    now: Timestamp,
+    cache_ttl: Duration,
+    cache: &impl LinkCache,
+    store: &impl LinkStore,
+) -> Result<Lookup, StoreError> {
+    let cached = cache.get(code).await.and_then(|value| cache_entry::decode(&value, now));
+    if let Some(lookup) = cached {
+        return Ok(lookup);
+    }
+    let lookup = store.find(code).await?;
+    if let Some((value, lifetime, write)) = cache_entry::encode(&lookup, now, cache_ttl) {
+        cache.put(code, value, lifetime, write).await;
+    }
+    Ok(lookup)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::{
+        expiry::Expiry,
+        fakes::{FakeCache, FakeStore},
+        link::{Link, NewLink},
+        target_url::TargetUrl,
+    };
+
+    const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn world() -> (FakeStore, FakeCache, Lookup) {
+        let store = FakeStore::default();
+        store.set_now(NOW);
+        let link = Link {
+            target: TargetUrl::parse("https://example.com/", &[]).unwrap(),
+            expiry: Expiry::stored(NOW.plus_days(1)),
+        };
+        let new = NewLink { code: Code::parse("my-link").unwrap(), link: link.clone(), is_custom: true };
+        block_on(crate::ports::LinkStore::create(&store, &new)).unwrap();
+        (store, FakeCache::default(), Lookup::Live(link))
+    }
+
+    fn resolve(
+        code: &str,
+        now: Timestamp,
+        cache: &FakeCache,
+        store: &FakeStore,
+    ) -> Result<Lookup, StoreError> {
+        block_on(resolve_link(&Code::parse(code).unwrap(), now, HOUR, cache, store))
+    }
+
+    #[test]
+    fn a_link_comes_from_the_store_once_and_from_the_cache_then() {
+        let (store, cache, live) = world();
+        assert_eq!(resolve("my-link", NOW, &cache, &store), Ok(live.clone()));
+        store.fail(true);
+        assert_eq!(resolve("my-link", NOW, &cache, &store), Ok(live));
+    }
+
+    #[test]
+    fn an_unreadable_entry_is_a_miss_and_is_overwritten() {
+        let (store, cache, live) = world();
+        cache.insert("my-link", "garbage");
+        assert_eq!(resolve("my-link", NOW, &cache, &store), Ok(live));
+        assert!(cache.value("my-link").unwrap().ends_with(" https://example.com/"));
+    }
+
+    #[test]
+    fn an_unknown_code_is_remembered_as_unknown() {
+        let (store, cache, _) = world();
+        assert_eq!(resolve("nothing", NOW, &cache, &store), Ok(Lookup::Unknown));
+        assert_eq!(cache.value("nothing").as_deref(), Some("-"));
+    }
+
+    #[test]
+    fn a_cached_link_that_is_over_is_looked_up_again() {
+        let (store, cache, _) = world();
+        resolve("my-link", NOW, &cache, &store).unwrap();
+        store.set_now(NOW.plus_days(1));
+        assert_eq!(resolve("my-link", NOW.plus_days(1), &cache, &store), Ok(Lookup::Expired));
+    }
+
+    #[test]
+    fn a_store_that_is_down_is_never_taken_for_an_unknown_code() {
+        let (store, cache, _) = world();
+        store.fail(true);
+        assert!(resolve("nothing", NOW, &cache, &store).is_err());
+        assert_eq!(cache.value("nothing"), None);
+    }
+}
