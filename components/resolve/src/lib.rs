@@ -1,1 +1,17 @@
-//! The resolve component.
+//! `GET /v1/shortlink/{code}`.
+
+use shortlink_spin_adapters::endpoint::resolve;
+use spin_sdk::wasip3::{
+    exports::http::handler::Guest,
+    http::types::{ErrorCode, Request, Response},
+};
+
+struct Component;
+
+spin_sdk::wasip3::http::service::export!(Component);
+
+impl Guest for Component {
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        resolve::respond(request).await
+    }
+}

@@ -1,0 +1,114 @@
+//! `POST /v1/shortlink`.
+
+use shortlink_core::{Authority, Draft, create_link};
+use spin_sdk::wasip3::{
+    http::types::{ErrorCode, Request, Response},
+    random::random::get_random_u64,
+};
+
+use super::with_cors;
+use crate::{
+    answer::Answer,
+    cache::RedisCache,
+    http::{self, BodyError, Incoming, Verb},
+    instance::{self, Slot},
+    pool::RedisPool,
+    postgres::Postgres,
+    redis::Redis,
+    settings::{
+        AllowedOrigins, CachingSettings, LinkSettings, PostgresSettings, RedisSettings, SettingError,
+        SpinVariables,
+    },
+    store::PostgresStore,
+};
+
+const METHODS: &str = "POST, OPTIONS";
+/// The longest body, in bytes.
+const BODY_LIMIT: usize = 32 * 1024;
+
+struct State {
+    links: LinkSettings,
+    caching: CachingSettings,
+    origins: AllowedOrigins,
+    cache: RedisCache,
+    pool: RedisPool,
+    store: PostgresStore,
+}
+
+thread_local! {
+    static STATE: Slot<State> = const { Slot::new() };
+}
+
+impl State {
+    async fn build() -> Result<Self, SettingError> {
+        let variables = &SpinVariables;
+        Ok(Self {
+            links: LinkSettings::read(variables).await?,
+            caching: CachingSettings::read(variables).await?,
+            origins: AllowedOrigins::read(variables).await?,
+            cache: RedisCache(Redis::new(RedisSettings::read(variables, "redis_cache").await?)),
+            pool: RedisPool(Redis::new(RedisSettings::read(variables, "redis_codes").await?)),
+            store: PostgresStore(Postgres::new(PostgresSettings::read(variables).await?)),
+        })
+    }
+
+    async fn answer(&self, request: Incoming) -> Answer {
+        match request.verb() {
+            Verb::Post => self.create(request).await.unwrap_or_else(|refusal| refusal),
+            Verb::Options => Answer::options(METHODS),
+            Verb::Get | Verb::Other => Answer::wrong_method(METHODS),
+        }
+    }
+
+    async fn create(&self, request: Incoming) -> Result<Answer, Answer> {
+        check_head(&request)?;
+        let mut own = self.links.public_hosts.clone();
+        own.extend(request.authority().as_deref().and_then(Authority::parse));
+        let body = request.body(BODY_LIMIT).await.map_err(|error| match error {
+            BodyError::TooLong => too_long(),
+            BodyError::Incomplete => Answer::error(408, "the body did not arrive whole and in time"),
+        })?;
+        let now = super::now();
+        let draft =
+            Draft::from_json(&body, now, self.links.limits, &own).map_err(|error| Answer::invalid(&error))?;
+        let ttl = self.caching.cache_ttl;
+        create_link(draft, now, ttl, &self.store, &self.cache, &self.pool, get_random_u64)
+            .await
+            .map(|code| Answer::created(&code))
+            .map_err(|error| Answer::create_failed(&error))
+    }
+}
+
+fn too_long() -> Answer {
+    Answer::error(413, "the body must have at most 32 KiB")
+}
+
+/// Refuses what the headers alone show to be wrong, before any of the body is read.
+fn check_head(request: &Incoming) -> Result<(), Answer> {
+    let content_type = request.header("content-type").unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        return Err(Answer::error(415, "the content type must be application/json"));
+    }
+    let length = request.header("content-length").and_then(|length| length.parse::<usize>().ok());
+    if length.is_some_and(|length| length > BODY_LIMIT) {
+        return Err(too_long());
+    }
+    Ok(())
+}
+
+/// Answers a request.
+///
+/// # Errors
+/// [`ErrorCode`] only when the bindings refuse the answer itself.
+pub async fn respond(request: Request) -> Result<Response, ErrorCode> {
+    let request = Incoming::new(request);
+    let answer = match instance::state(&STATE, State::build).await {
+        Ok(state) => {
+            let origin = super::origin(&request, &state.origins);
+            with_cors(state.answer(request).await, &state.origins, origin.as_deref())
+        }
+        Err(answer) => answer,
+    };
+    http::response(answer)
+}

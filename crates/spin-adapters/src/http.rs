@@ -1,0 +1,131 @@
+//! The one module that speaks to Spin's `wasi:http` bindings. It copies only the headers it is asked for and sends a body
+//! with its length, where the SDK's wrapper copies all of them and streams every body.
+
+use std::time::Duration;
+
+use spin_sdk::wasip3::{
+    http::types::{ErrorCode, Fields, Method, Request, Response},
+    wit_bindgen::{StreamResult, spawn},
+    wit_future, wit_stream,
+};
+
+use crate::{answer::Answer, bounded::within};
+
+/// How long a client may take to send its body.
+const BODY_BUDGET: Duration = Duration::from_secs(10);
+/// How much of a body is read at a time, in bytes.
+const CHUNK: usize = 8 * 1024;
+
+/// A request as it arrived.
+pub struct Incoming(Request);
+
+/// Why a body was not read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// It is longer than the limit.
+    TooLong,
+    /// It did not arrive in time, or not whole.
+    Incomplete,
+}
+
+/// The methods this service tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// `GET` and `HEAD`: the server leaves the body of the latter's answer out.
+    Get,
+    /// `POST`.
+    Post,
+    /// `OPTIONS`.
+    Options,
+    /// Any other.
+    Other,
+}
+
+impl Incoming {
+    /// Wraps a request of the bindings.
+    pub fn new(request: Request) -> Self {
+        Self(request)
+    }
+
+    /// The method.
+    pub fn verb(&self) -> Verb {
+        match self.0.get_method() {
+            Method::Get | Method::Head => Verb::Get,
+            Method::Post => Verb::Post,
+            Method::Options => Verb::Options,
+            _ => Verb::Other,
+        }
+    }
+
+    /// The path, percent-encoded as it was sent, without the query.
+    pub fn path(&self) -> String {
+        let mut path = self.0.get_path_with_query().unwrap_or_default();
+        if let Some(end) = path.find('?') {
+            path.truncate(end);
+        }
+        path
+    }
+
+    /// The host and port that the client meant to reach.
+    pub fn authority(&self) -> Option<String> {
+        self.0.get_authority()
+    }
+
+    /// The first value of a header; `None` when it is absent or not text.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let value = self.0.get_headers().get(name).into_iter().next()?;
+        String::from_utf8(value).ok()
+    }
+
+    /// Reads the body, stopping as soon as it is known to be longer than `limit` bytes.
+    ///
+    /// # Errors
+    /// [`BodyError`]
+    pub async fn body(self, limit: usize) -> Result<Vec<u8>, BodyError> {
+        let (handled, handled_reader) = wit_future::new(|| Ok(()));
+        let (mut stream, received) = Request::consume_body(self.0, handled_reader);
+        drop(handled);
+        let read = async {
+            let mut body = Vec::new();
+            loop {
+                let (result, chunk) = stream.read(Vec::with_capacity(CHUNK)).await;
+                body.extend_from_slice(&chunk);
+                if body.len() > limit {
+                    return Err(BodyError::TooLong);
+                }
+                match result {
+                    StreamResult::Complete(_) => {}
+                    StreamResult::Dropped | StreamResult::Cancelled => break,
+                }
+            }
+            received.await.map(|_| body).map_err(|_| BodyError::Incomplete)
+        };
+        within(BODY_BUDGET, read).await.unwrap_or(Err(BodyError::Incomplete))
+    }
+}
+
+/// Turns an answer into a response of the bindings.
+///
+/// # Errors
+/// [`ErrorCode`] when a header is refused, which no header of [`Answer`] is.
+pub fn response(answer: Answer) -> Result<Response, ErrorCode> {
+    let headers: Vec<_> = answer
+        .headers
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.into_owned().into_bytes()))
+        .collect();
+    let headers =
+        Fields::from_list(&headers).map_err(|error| ErrorCode::InternalError(Some(error.to_string())))?;
+    let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
+    drop(trailers);
+    let body = answer.body.map(|body| {
+        let (mut writer, reader) = wit_stream::new();
+        spawn(async move {
+            writer.write_all(body.into_bytes()).await;
+        });
+        reader
+    });
+    let (response, _sent) = Response::new(headers, body, trailers_reader);
+    response.set_status_code(answer.status).map_err(|()| ErrorCode::InternalError(None))?;
+    Ok(response)
+}

@@ -1,0 +1,85 @@
+//! Postgres through Spin. The host keeps a pool of connections for each address; one is taken for a request and given
+//! back at its end, since one held in an instance would starve the others.
+
+use std::time::Duration;
+
+use spin_sdk::pg::{Connection, Error, PgError, QueryError};
+
+use crate::{
+    bounded::{Rest, within},
+    settings::PostgresSettings,
+};
+
+/// The longest that a request waits for a connection and its statements together.
+const BUDGET: Duration = Duration::from_secs(3);
+/// How long a Postgres that cannot be reached is left alone.
+const REST: Duration = Duration::from_millis(500);
+/// A row that fits no partition.
+const CHECK_VIOLATION: &str = "23514";
+
+/// Postgres, as this instance of the component sees it.
+pub struct Postgres {
+    settings: PostgresSettings,
+    rest: Rest,
+}
+
+/// Why a statement gave no result.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// There is no partition for the row.
+    NoPartition,
+    /// Anything else, in words for the log.
+    Unavailable(String),
+}
+
+impl Postgres {
+    /// A Postgres that is connected to when it is first used.
+    pub fn new(settings: PostgresSettings) -> Self {
+        Self { settings, rest: Rest::default() }
+    }
+
+    /// Runs statements on a connection. Each is its own transaction: the host hands a connection on without a rollback.
+    pub async fn run<T>(
+        &self,
+        statements: impl AsyncFnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Failure> {
+        if self.rest.is_on() {
+            return Err(Failure::Unavailable("left alone after a failure".into()));
+        }
+        let answer = within(BUDGET, async {
+            let connection = Connection::open(self.settings.connection_string()).await?;
+            statements(&connection).await
+        });
+        let Some(result) = answer.await else {
+            self.rest.begin(REST);
+            return Err(Failure::Unavailable("no answer in time".into()));
+        };
+        result.map_err(|error| self.failure(error))
+    }
+
+    fn failure(&self, error: Error) -> Failure {
+        let text = match error {
+            Error::PgError(PgError::QueryFailed(QueryError::DbError(error)))
+                if error.code == CHECK_VIOLATION =>
+            {
+                return Failure::NoPartition;
+            }
+            // The server's message may quote the statement or its parameters; the code alone says what happened.
+            Error::PgError(PgError::QueryFailed(QueryError::DbError(error))) => {
+                format!("SQLSTATE {}", error.code)
+            }
+            Error::PgError(PgError::QueryFailed(QueryError::Text(text))) => {
+                format!("statement failed: {text}")
+            }
+            Error::PgError(PgError::ConnectionFailed(text)) => {
+                self.rest.begin(REST);
+                format!("cannot connect: {text}")
+            }
+            Error::PgError(
+                PgError::BadParameter(text) | PgError::ValueConversionFailed(text) | PgError::Other(text),
+            )
+            | Error::Decode(text) => text,
+        };
+        Failure::Unavailable(self.settings.redact(&text))
+    }
+}
