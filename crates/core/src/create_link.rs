@@ -25,6 +25,9 @@ pub enum CreateError {
     /// A live link has the alias.
     #[error("the alias is in use")]
     AliasTaken,
+    /// By the store's clock, which decides, the link is expired already.
+    #[error("the link is over before it begins")]
+    Over,
     /// Every generated code that was tried has a live link.
     #[error("found no free code")]
     NoFreeCode,
@@ -54,6 +57,7 @@ pub async fn create_link(
         match store.create(&new).await? {
             Claim::Created => new,
             Claim::Taken => return Err(CreateError::AliasTaken),
+            Claim::Over => return Err(CreateError::Over),
         }
     } else {
         store_generated(link, store, pool, &mut random).await?
@@ -77,8 +81,10 @@ async fn store_generated(
         let pooled = if from_pool > 0 { pool.next().await } else { None };
         from_pool = if pooled.is_some() { from_pool.saturating_sub(1) } else { 0 };
         new.code = pooled.unwrap_or_else(|| Code::from_number(random()));
-        if store.create(&new).await? == Claim::Created {
-            return Ok(new);
+        match store.create(&new).await? {
+            Claim::Created => return Ok(new),
+            Claim::Taken => {}
+            Claim::Over => return Err(CreateError::Over),
         }
     }
     Err(CreateError::NoFreeCode)
@@ -182,8 +188,16 @@ mod tests {
     fn an_alias_is_free_again_once_its_link_has_expired() {
         let world = World::new();
         world.create("https://one.example/", Some("my-link")).unwrap();
-        world.store.set_now(NOW.plus_days(14));
+        world.store.expire("my-link");
         assert_eq!(world.create("https://two.example/", Some("my-link")).as_deref(), Ok("my-link"));
+    }
+
+    #[test]
+    fn the_clock_of_the_store_decides_whether_a_link_is_over() {
+        let world = World::new();
+        world.store.set_now(NOW.plus_days(14));
+        assert_eq!(world.create("https://one.example/", None), Err(CreateError::Over));
+        assert_eq!(world.create("https://one.example/", Some("my-link")), Err(CreateError::Over));
     }
 
     #[test]

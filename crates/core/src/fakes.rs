@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     code::Code,
+    expiry::Expiry,
     link::{Link, Lookup, NewLink},
     ports::{Claim, CodePool, LinkCache, LinkStore, StoreError, Write},
     time::Timestamp,
@@ -49,6 +50,14 @@ impl FakeStore {
         self.full.set(true);
     }
 
+    /// Lets the link of this code be over now.
+    pub fn expire(&self, code: &str) {
+        let mut links = self.links.borrow_mut();
+        for (_, link) in links.iter_mut().filter(|(key, _)| key.as_str() == code) {
+            link.expiry = Expiry::stored(self.now.get());
+        }
+    }
+
     /// Where a code leads, expired or not.
     #[must_use]
     pub fn target(&self, code: &str) -> Option<String> {
@@ -61,6 +70,9 @@ impl FakeStore {
     }
 
     fn claim(&self, new: &NewLink) -> Claim {
+        if new.link.expiry.is_over(self.now.get()) {
+            return Claim::Over;
+        }
         let mut links = self.links.borrow_mut();
         let held = links.get(&new.code).is_some_and(|link| !link.expiry.is_over(self.now.get()));
         if held || self.full.get() {

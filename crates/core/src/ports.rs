@@ -19,6 +19,8 @@ pub enum Claim {
     Created,
     /// A live link has the code; nothing was stored.
     Taken,
+    /// By the store's clock the link is expired already; nothing was stored.
+    Over,
 }
 
 /// Why the store gave no answer. The text is for the log, never for a caller.

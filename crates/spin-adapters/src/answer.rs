@@ -141,6 +141,7 @@ impl Answer {
     pub fn create_failed(error: &CreateError) -> Self {
         match error {
             CreateError::AliasTaken => Self::error(409, "`alias` is in use; choose another"),
+            CreateError::Over => Self::error(400, "`expires_at` must be later than now"),
             CreateError::NoFreeCode => {
                 log::failure("create", &error.to_string());
                 Self::unavailable()

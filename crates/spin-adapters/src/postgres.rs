@@ -16,6 +16,8 @@ const BUDGET: Duration = Duration::from_secs(3);
 const REST: Duration = Duration::from_millis(500);
 /// A row that fits no partition.
 const CHECK_VIOLATION: &str = "23514";
+/// What the functions of the database raise for an argument that no link can have.
+const INVALID_PARAMETER: &str = "22023";
 
 /// Postgres, as this instance of the component sees it.
 pub struct Postgres {
@@ -28,6 +30,8 @@ pub struct Postgres {
 pub enum Failure {
     /// There is no partition for the row.
     NoPartition,
+    /// A function of the database refused an argument.
+    Refused,
     /// Anything else, in words for the log.
     Unavailable(String),
 }
@@ -59,15 +63,12 @@ impl Postgres {
 
     fn failure(&self, error: Error) -> Failure {
         let text = match error {
-            Error::PgError(PgError::QueryFailed(QueryError::DbError(error)))
-                if error.code == CHECK_VIOLATION =>
-            {
-                return Failure::NoPartition;
-            }
-            // The server's message may quote the statement or its parameters; the code alone says what happened.
-            Error::PgError(PgError::QueryFailed(QueryError::DbError(error))) => {
-                format!("SQLSTATE {}", error.code)
-            }
+            Error::PgError(PgError::QueryFailed(QueryError::DbError(error))) => match error.code.as_str() {
+                CHECK_VIOLATION => return Failure::NoPartition,
+                INVALID_PARAMETER => return Failure::Refused,
+                // The server's message may quote the statement or its parameters; the code alone says what happened.
+                code => format!("SQLSTATE {code}"),
+            },
             Error::PgError(PgError::QueryFailed(QueryError::Text(text))) => {
                 format!("statement failed: {text}")
             }

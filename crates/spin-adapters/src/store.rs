@@ -53,7 +53,11 @@ impl LinkStore for PostgresStore {
             },
             claim => claim,
         };
-        claim.map_err(unavailable)
+        match claim {
+            // Code and URL were checked on the way here, so it is the expiry, and the clocks differ.
+            Err(Failure::Refused) => Ok(Claim::Over),
+            claim => claim.map_err(unavailable),
+        }
     }
 
     async fn find(&self, code: &Code) -> Result<Lookup, StoreError> {
@@ -76,6 +80,7 @@ impl LinkStore for PostgresStore {
 fn unavailable(failure: Failure) -> StoreError {
     StoreError::Unavailable(match failure {
         Failure::NoPartition => "this month's partition is missing and cannot be made".into(),
+        Failure::Refused => "a function refused an argument".into(),
         Failure::Unavailable(cause) => cause,
     })
 }
