@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use spin_sdk::pg::{Connection, Error, PgError, QueryError};
+use spin_sdk::pg::{self, Connection, PgError, QueryError};
+use thiserror::Error;
 
 use crate::{
     bounded::{Rest, within},
@@ -26,13 +27,16 @@ pub struct Postgres {
 }
 
 /// Why a statement gave no result.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Error)]
 pub enum Failure {
     /// There is no partition for the row.
+    #[error("this month's partition is missing and cannot be made")]
     NoPartition,
     /// A function of the database refused an argument.
+    #[error("a function of the database refused an argument")]
     Refused,
     /// Anything else, in words for the log.
+    #[error("{0}")]
     Unavailable(String),
 }
 
@@ -45,7 +49,7 @@ impl Postgres {
     /// Runs statements on a connection. Each is its own transaction: the host hands a connection on without a rollback.
     pub async fn run<T>(
         &self,
-        statements: impl AsyncFnOnce(&Connection) -> Result<T, Error>,
+        statements: impl AsyncFnOnce(&Connection) -> Result<T, pg::Error>,
     ) -> Result<T, Failure> {
         if self.rest.is_on() {
             return Err(Failure::Unavailable("left alone after a failure".into()));
@@ -61,25 +65,26 @@ impl Postgres {
         result.map_err(|error| self.failure(error))
     }
 
-    fn failure(&self, error: Error) -> Failure {
+    fn failure(&self, error: pg::Error) -> Failure {
         let text = match error {
-            Error::PgError(PgError::QueryFailed(QueryError::DbError(error))) => match error.code.as_str() {
+            pg::Error::PgError(PgError::QueryFailed(QueryError::DbError(error))) => match error.code.as_str()
+            {
                 CHECK_VIOLATION => return Failure::NoPartition,
                 INVALID_PARAMETER => return Failure::Refused,
                 // The server's message may quote the statement or its parameters; the code alone says what happened.
                 code => format!("SQLSTATE {code}"),
             },
-            Error::PgError(PgError::QueryFailed(QueryError::Text(text))) => {
+            pg::Error::PgError(PgError::QueryFailed(QueryError::Text(text))) => {
                 format!("statement failed: {text}")
             }
-            Error::PgError(PgError::ConnectionFailed(text)) => {
+            pg::Error::PgError(PgError::ConnectionFailed(text)) => {
                 self.rest.begin(REST);
                 format!("cannot connect: {text}")
             }
-            Error::PgError(
+            pg::Error::PgError(
                 PgError::BadParameter(text) | PgError::ValueConversionFailed(text) | PgError::Other(text),
             )
-            | Error::Decode(text) => text,
+            | pg::Error::Decode(text) => text,
         };
         Failure::Unavailable(self.settings.redact(&text))
     }

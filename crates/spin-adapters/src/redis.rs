@@ -63,7 +63,7 @@ impl Redis {
                 log::failure(self.settings.name, "the key holds a value of another type");
                 return None;
             }
-            Some(Err(error)) => self.settings.redact(&error.to_string()),
+            Some(Err(error)) => self.settings.redact(words(&error)),
             None => "no answer in time".into(),
         };
         log::failure(self.settings.name, &cause);
@@ -86,6 +86,16 @@ impl Redis {
         let connection = Rc::new(Connection::open(self.settings.url()).await?);
         self.connection.replace(Some(connection.clone()));
         Ok(connection)
+    }
+}
+
+/// What an error says, without the names of its Rust types.
+fn words(error: &Error) -> &str {
+    match error {
+        Error::InvalidAddress => "the address is not allowed, or is none",
+        Error::TooManyConnections => "the host gives out no further connection",
+        Error::TypeError => "a value has another type",
+        Error::Other(text) => text,
     }
 }
 

@@ -56,14 +56,14 @@ impl LinkStore for PostgresStore {
         match claim {
             // Code and URL were checked on the way here, so it is the expiry, and the clocks differ.
             Err(Failure::Refused) => Ok(Claim::Over),
-            claim => claim.map_err(unavailable),
+            claim => claim.map_err(|failure| unavailable(&failure)),
         }
     }
 
     async fn find(&self, code: &Code) -> Result<Lookup, StoreError> {
         let parameters = [ParameterValue::Str(code.to_string())];
         let row = self.0.run(async |connection| first_row(connection, RESOLVE, parameters).await).await;
-        match row.map_err(unavailable)?.as_deref() {
+        match row.map_err(|failure| unavailable(&failure))?.as_deref() {
             None => Ok(Lookup::Unknown),
             Some([_, _, DbValue::Boolean(true)]) => Ok(Lookup::Expired),
             Some([DbValue::Str(url), DbValue::Int64(at), DbValue::Boolean(false)]) => {
@@ -77,12 +77,8 @@ impl LinkStore for PostgresStore {
     }
 }
 
-fn unavailable(failure: Failure) -> StoreError {
-    StoreError::Unavailable(match failure {
-        Failure::NoPartition => "this month's partition is missing and cannot be made".into(),
-        Failure::Refused => "a function refused an argument".into(),
-        Failure::Unavailable(cause) => cause,
-    })
+fn unavailable(failure: &Failure) -> StoreError {
+    StoreError::Unavailable(failure.to_string())
 }
 
 async fn first_row(

@@ -98,7 +98,7 @@ async fn ready() -> Answer {
         Ok(state) => {
             let findings = state.check().await;
             if let Err(failure) = &findings.partition {
-                log::failure("ready", &format!("{failure:?}"));
+                log::failure("ready", &failure.to_string());
             }
             findings.answer()
         }
