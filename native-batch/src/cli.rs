@@ -1,0 +1,190 @@
+//! The command line: flags, environment variables, defaults and the help.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Settings;
+use crate::partitions::Month;
+
+const AFTER_HELP: &str = "\
+Examples:
+  shortlink-batch migrate
+  shortlink-batch partitions create --ahead 2
+  shortlink-batch codes fill --target 100000
+  shortlink-batch run                          # all that cron needs
+  shortlink-batch run --every 30s              # the same, in a container
+  shortlink-batch partitions drop --expired --grace 30 --dry-run
+
+Pass secrets by the environment: other users of the machine can see the arguments of a process.
+
+Exit codes:
+  0  done, or nothing to do, or another batch is doing it
+  1  a dependency or a step failed; running again is harmless
+  2  wrong usage or a bad setting; running again will not help";
+
+/// Keeps short-link's database and its pool of codes in order.
+#[derive(Debug, Parser)]
+#[command(name = "shortlink-batch", version, after_help = AFTER_HELP, max_term_width = 110)]
+pub struct Cli {
+    /// What the commands work on.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Print JSON, one object a line (errors go to stderr)
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring the database's schema up to date
+    Migrate,
+    /// The monthly partitions of the links
+    #[command(subcommand)]
+    Partitions(PartitionsCommand),
+    /// The pool of generated codes
+    #[command(subcommand)]
+    Codes(CodesCommand),
+    /// All that must happen regularly: create partitions, drop expired ones, fill the pool
+    Run(RunArgs),
+}
+
+impl Command {
+    /// Whether the output is meant to be followed while the command works, and so is JSON where nobody watches.
+    #[must_use]
+    pub fn streams(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Codes(CodesCommand::Fill(_)))
+    }
+}
+
+/// The monthly partitions of the links.
+#[derive(Debug, Subcommand)]
+pub enum PartitionsCommand {
+    /// Add the partitions of months to come, or of named months; those that exist are left alone
+    Create(CreateArgs),
+    /// Show every partition
+    List,
+    /// Remove the partitions whose links have all expired longer ago than the grace period
+    Drop(DropArgs),
+}
+
+/// Which partitions to create.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct CreateArgs {
+    /// This month and so many after it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=119))]
+    pub ahead: Option<u8>,
+    /// A month; can be repeated
+    #[arg(long, value_name = "YYYY-MM")]
+    pub month: Vec<Month>,
+}
+
+/// Which partitions to drop.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct DropArgs {
+    /// Say that data shall be removed; without it nothing is
+    #[arg(long, required = true)]
+    pub expired: bool,
+    /// How the partitions are chosen.
+    #[command(flatten)]
+    pub grace: Grace,
+    /// Only show what would be dropped
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// How long an expired link stays on record.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Grace {
+    /// Days that a link stays on record (410, not 404) after it expired, at least
+    #[arg(long = "grace", value_name = "DAYS", env = "SHORTLINK_GRACE_DAYS", default_value_t = 30,
+          value_parser = clap::value_parser!(u16).range(0..=3650))]
+    pub days: u16,
+}
+
+/// The pool of generated codes.
+#[derive(Debug, Subcommand)]
+pub enum CodesCommand {
+    /// Fill the pool up
+    Fill(FillArgs),
+    /// Show how full the pool is, and how many codes are left to issue
+    Status,
+}
+
+/// How full the pool shall be.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct FillArgs {
+    /// How many codes the pool shall hold
+    #[arg(long, value_name = "N", env = "SHORTLINK_CODES_TARGET", default_value_t = 100_000,
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub target: u64,
+}
+
+/// How often to run, and with which limits.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct RunArgs {
+    /// Repeat after this pause, such as 30s or 5m, until SIGTERM or SIGINT; once without it
+    #[arg(long, value_name = "PAUSE", value_parser = pause)]
+    pub every: Option<Duration>,
+    /// Months to have partitions for, after this one
+    #[arg(long, value_name = "N", env = "SHORTLINK_PARTITIONS_AHEAD", default_value_t = 2,
+          value_parser = clap::value_parser!(u8).range(0..=119))]
+    pub ahead: u8,
+    /// How partitions to drop are chosen.
+    #[command(flatten)]
+    pub grace: Grace,
+    /// How full the pool shall be.
+    #[command(flatten)]
+    pub fill: FillArgs,
+}
+
+fn pause(text: &str) -> Result<Duration, String> {
+    let pause = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if pause < Duration::from_millis(100) { Err("must be at least 100ms".into()) } else { Ok(pause) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn months_and_ahead_exclude_each_other_and_one_is_needed() {
+        assert!(parse("shortlink-batch partitions create").is_err());
+        assert!(parse("shortlink-batch partitions create --ahead 1 --month 2026-01").is_err());
+        assert!(parse("shortlink-batch partitions create --month 2026-01 --month 2026-02").is_ok());
+    }
+
+    #[test]
+    fn nothing_is_dropped_without_saying_so() {
+        assert!(parse("shortlink-batch partitions drop").is_err());
+        assert!(parse("shortlink-batch partitions drop --expired").is_ok());
+    }
+
+    #[test]
+    fn a_pause_is_written_as_people_write_it() {
+        assert_eq!(pause("1m 30s"), Ok(Duration::from_secs(90)));
+        assert!(pause("30").is_err());
+        assert!(pause("0s").is_err());
+    }
+
+    #[test]
+    fn the_help_never_shows_a_secret_from_the_environment() {
+        let help = Cli::command().render_long_help().to_string();
+        assert!(help.contains("DATABASE_URL") && !help.contains("DATABASE_URL="), "{help}");
+    }
+}

@@ -1,0 +1,50 @@
+//! From the command line to the work, and from its outcome to the exit code.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::cli::{Cli, CodesCommand, Command, PartitionsCommand};
+use crate::config::ConfigError;
+use crate::partitions::Months;
+use crate::report::Report;
+use crate::stop::Stop;
+use crate::{codes, migrate, partitions, run, tls};
+
+/// Carries out one command on a runtime of its own.
+///
+/// # Errors
+/// What kept the command from being carried out.
+pub fn block_on(cli: Cli, report: Report) -> Result<()> {
+    tls::install();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    runtime.block_on(dispatch(cli, &report))
+}
+
+async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
+    let settings = &cli.settings;
+    match cli.command {
+        Command::Migrate => migrate::migrate(settings, report).await,
+        Command::Partitions(PartitionsCommand::Create(args)) => {
+            let months = args.ahead.map_or(Months::Named(args.month), Months::Ahead);
+            partitions::create(settings, &months, report).await
+        }
+        Command::Partitions(PartitionsCommand::List) => partitions::list(settings, report).await,
+        Command::Partitions(PartitionsCommand::Drop(args)) => {
+            partitions::drop_expired(settings, args.grace, args.dry_run, report).await
+        }
+        Command::Codes(CodesCommand::Fill(args)) => {
+            codes::fill(settings, args.target, report, &Stop::never()).await
+        }
+        Command::Codes(CodesCommand::Status) => codes::status(settings, report).await,
+        Command::Run(args) => run::run(settings, args, report).await,
+    }
+}
+
+/// 2 for a setting that has to be changed, 1 for anything that may be different next time.
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.chain().any(<dyn Error>::is::<ConfigError>) { ExitCode::from(2) } else { ExitCode::FAILURE }
+}

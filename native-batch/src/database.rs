@@ -1,0 +1,159 @@
+//! The connection to Postgres, and the advisory locks that keep two batches from doing the same thing at once.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, Transaction};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::config::{ConfigError, Settings};
+use crate::tls;
+
+const SETTING: &str = "DATABASE_URL";
+/// The first half of every advisory lock's key, so that they meet nobody else's. The SQL functions use it too.
+const LOCK_CLASS: i32 = 7391;
+
+/// What only one batch does at a time. A lock belongs to the connection, and goes with it however that ends.
+#[derive(Clone, Copy, Debug)]
+pub enum Lock {
+    /// Filling the pool of codes.
+    FillCodes = 1,
+    /// Running migrations.
+    Migrate = 2,
+    /// Dropping partitions.
+    DropPartitions = 3,
+    /// Adding a partition; `create_short_link_partition` takes it itself.
+    CreatePartition = 4,
+}
+
+impl Lock {
+    /// Waits for the lock.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub async fn acquire(self, client: &Client) -> Result<()> {
+        client.execute("select pg_advisory_lock($1, $2)", &[&LOCK_CLASS, &(self as i32)]).await?;
+        Ok(())
+    }
+
+    /// Waits for the lock, and gives it back with the transaction.
+    ///
+    /// # Errors
+    /// When the connection fails, or the wait takes longer than `lock_timeout`.
+    pub async fn acquire_in(self, transaction: &Transaction<'_>) -> Result<()> {
+        transaction.execute("select pg_advisory_xact_lock($1, $2)", &[&LOCK_CLASS, &(self as i32)]).await?;
+        Ok(())
+    }
+
+    /// Does the work unless somebody else is at it; then there is nothing to return.
+    ///
+    /// # Errors
+    /// Those of the work, or when the connection fails.
+    pub async fn unless_held<T>(
+        self,
+        client: &Client,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<Option<T>> {
+        let key: [&(dyn ToSql + Sync); 2] = [&LOCK_CLASS, &(self as i32)];
+        if !client.query_one("select pg_try_advisory_lock($1, $2)", &key).await?.get::<_, bool>(0) {
+            return Ok(None);
+        }
+        let outcome = work.await;
+        // Given back and not just left to the connection's end, which Postgres notices a moment after the process is
+        // gone: whoever starts next would find it held. Should it fail, the connection is gone, and the lock with it.
+        let _ = client.execute("select pg_advisory_unlock($1, $2)", &key).await;
+        outcome.map(Some)
+    }
+}
+
+/// Connects as the owner of the database.
+///
+/// # Errors
+/// When the setting is bad or Postgres does not take the connection.
+pub async fn connect(settings: &Settings) -> Result<Client> {
+    let config = parse(settings.database_url()?.expose())?;
+    let tls = tls::client_config(settings.database_ca_file(), "DATABASE_CA_FILE")?;
+    let (client, connection) = config.connect(MakeRustlsConnect::new(tls)).await.with_context(|| {
+        format!("cannot connect to Postgres at {} ({SETTING}, {})", addresses(&config), mode(&config))
+    })?;
+    // Its error is not lost: every call on the client fails with it.
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// Makes this session's commits survive a crash of Postgres even where the server is set up to risk the last ones.
+///
+/// # Errors
+/// When the connection fails.
+pub async fn keep_commits(client: &Client) -> Result<()> {
+    client
+        .execute(
+            "select set_config('synchronous_commit', 'on', false)
+             where current_setting('synchronous_commit') = 'off'",
+            &[],
+        )
+        .await?;
+    Ok(())
+}
+
+fn parse(url: &str) -> Result<Config, ConfigError> {
+    let mut config: Config = url.parse().map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        ConfigError::new(SETTING, format!("is no Postgres URL{cause}"))
+    })?;
+    if config.get_hosts().is_empty() {
+        return Err(ConfigError::new(SETTING, "names no host"));
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(Duration::from_secs(5));
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("shortlink-batch");
+    }
+    config.keepalives_idle(Duration::from_secs(30));
+    config.tcp_user_timeout(Duration::from_mins(1));
+    Ok(config)
+}
+
+/// A certificate that does not verify is a question of this setting too.
+fn mode(config: &Config) -> &'static str {
+    match config.get_ssl_mode() {
+        SslMode::Disable => "sslmode=disable",
+        SslMode::Prefer => "sslmode=prefer",
+        _ => "sslmode=require",
+    }
+}
+
+fn addresses(config: &Config) -> String {
+    let port =
+        |index: usize| config.get_ports().get(index).or(config.get_ports().first()).copied().unwrap_or(5432);
+    let show = |(index, host): (usize, &Host)| match host {
+        Host::Tcp(name) => format!("{name}:{}", port(index)),
+        Host::Unix(path) => path.display().to_string(),
+    };
+    config.get_hosts().iter().enumerate().map(show).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_url_is_refused_by_name_and_not_shown() {
+        for url in
+            ["postgres://me:hunter2@host:port/db", "mysql://me:hunter2@host", "postgres://me:hunter2@/db"]
+        {
+            let error = parse(url).unwrap_err().to_string();
+            assert!(error.starts_with("DATABASE_URL ") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_address_is_named() {
+        let config = parse("postgres://me@one:1,two:2/db").unwrap();
+        assert_eq!(addresses(&config), "one:1, two:2");
+        assert_eq!(addresses(&parse("postgres://me@one/db").unwrap()), "one:5432");
+    }
+}

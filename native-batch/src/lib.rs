@@ -1,0 +1,17 @@
+//! What runs beside the service: migrations, the partitions of the link table, the pool of codes.
+//!
+//! Every command can be repeated and run twice at once without harm: what must not overlap takes an advisory lock in
+//! Postgres, and the rest is idempotent. [`cli`] says what the commands are; [`commands`] leads from there to the
+//! modules that do the work.
+
+pub mod cli;
+mod codes;
+pub mod commands;
+mod config;
+mod database;
+mod migrate;
+mod partitions;
+pub mod report;
+mod run;
+mod stop;
+mod tls;

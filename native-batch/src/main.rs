@@ -1,0 +1,18 @@
+//! shortlink-batch: see `shortlink-batch --help`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use shortlink_batch::{cli::Cli, commands, report::Report};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let report = Report::new(cli.json, cli.command.streams());
+    match commands::block_on(cli, report) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report.error(&error);
+            commands::exit_code(&error)
+        }
+    }
+}
