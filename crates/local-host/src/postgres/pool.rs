@@ -1,0 +1,63 @@
+//! The pools a component's connections come from: one for each address and certificate authority.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Config, NoTls};
+
+use super::client::Client;
+use super::tls::{self, RootCertificates};
+use crate::bindings::postgres::Error;
+
+/// Connections to one address, as in Spin. Who comes when all are out waits.
+const CONNECTIONS_PER_POOL: usize = 64;
+/// Addresses to keep a pool for, as in Spin.
+const POOLS: usize = 16;
+
+type Key = (String, Option<RootCertificates>);
+
+/// The pools of one component.
+#[derive(Default)]
+pub(crate) struct Pools(Mutex<HashMap<Key, Pool>>);
+
+impl Pools {
+    /// A connection to `address`, which `config` is the parsed form of.
+    pub(super) async fn get(
+        &self,
+        address: String,
+        config: Config,
+        root_ca: Option<RootCertificates>,
+    ) -> Result<Client, Error> {
+        let pool = self.pool((address, root_ca), config).map_err(Error::ConnectionFailed)?;
+        let connection = pool.get().await.map_err(|error| Error::ConnectionFailed(format!("{error:?}")))?;
+        Ok(Client::new(connection))
+    }
+
+    fn pool(&self, key: Key, config: Config) -> Result<Pool, String> {
+        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(&key) {
+            return Ok(pool.clone());
+        }
+        let pool = build(config, key.1.as_ref())?;
+        if pools.len() >= POOLS
+            && let Some(other) = pools.keys().next().cloned()
+        {
+            pools.remove(&other);
+        }
+        pools.insert(key, pool.clone());
+        Ok(pool)
+    }
+}
+
+fn build(config: Config, root_ca: Option<&RootCertificates>) -> Result<Pool, String> {
+    // Not a full reset: what a component leaves in a transaction, the next one finds there. Spin does the same.
+    let options = ManagerConfig { recycling_method: RecyclingMethod::Clean };
+    let manager = if config.get_ssl_mode() == SslMode::Disable {
+        Manager::from_config(config, NoTls, options)
+    } else {
+        Manager::from_config(config, tls::connector(root_ca)?, options)
+    };
+    Pool::builder(manager).max_size(CONNECTIONS_PER_POOL).build().map_err(|error| error.to_string())
+}
