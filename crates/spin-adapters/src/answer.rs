@@ -49,7 +49,9 @@ const NO_SNIFF: (&str, Cow<'static, str>) = ("x-content-type-options", Cow::Borr
 impl Answer {
     /// 302 to the link's target. No cache may keep it past the link's expiry.
     pub fn redirect(link: &Link, now: Timestamp, caching: RedirectCaching) -> Self {
-        let seconds_left = link.expiry.millis_left(now).checked_div(1000).unwrap_or_default();
+        // Caches count whole seconds, and nginx keeps an answer to the end of the last one: that second is left free.
+        let seconds_left =
+            link.expiry.millis_left(now).checked_div(1000).unwrap_or_default().saturating_sub(1);
         let max_age = u64::from(caching.max_age).min(seconds_left);
         let edge_ttl = u64::from(caching.edge_ttl).min(seconds_left);
         Self {
@@ -192,8 +194,8 @@ mod tests {
     #[test]
     fn no_cache_keeps_a_redirect_past_its_expiry() {
         assert_eq!(cache_control(60_000), "public, max-age=3, s-maxage=10");
-        assert_eq!(cache_control(4_999), "public, max-age=3, s-maxage=4");
-        assert_eq!(cache_control(999), "public, max-age=0, s-maxage=0");
+        assert_eq!(cache_control(5_999), "public, max-age=3, s-maxage=4");
+        assert_eq!(cache_control(1_999), "public, max-age=0, s-maxage=0");
         assert_eq!(cache_control(-1), "public, max-age=0, s-maxage=0");
     }
 

@@ -1,0 +1,81 @@
+# Every command a person runs. `make` alone lists them.
+
+CARGO ?= cargo
+# Where cargo builds. spin.toml names the components under ./target, so for running they are always built there.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+STACK := $(TARGET)/release/local-stack
+
+GUESTS := -p shortlink-create -p shortlink-resolve -p shortlink-health
+COMPONENTS := build --profile component --target wasm32-wasip2 $(GUESTS)
+SERVERS := -p shortlink-local-host -p shortlink-batch -p shortlink-local-stack
+# What the rules of short-link must not depend on.
+IMPURE := ^(spin|tokio|wasm|wit|wasi|http|hyper|reqwest)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build startlocal stoplocal upgradelocal revisionlocal test unittest integrationtest e2etest \
+	lint lintformat clean setup-rust purecore testbuild
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what is missing: the wasm target, Postgres, Redis, nginx
+	@infra/local/install
+
+setup-rust:
+	@infra/local/install rust
+
+build: setup-rust ## build everything that runs, in release
+	$(CARGO) build --release $(SERVERS)
+	$(CARGO) $(COMPONENTS) --target-dir target
+
+startlocal: setup build ## build, then start everything on this machine
+	@$(STACK) start
+
+stoplocal: ## stop what startlocal started, and remove its data
+	@test -x $(STACK) || $(CARGO) build --release -p shortlink-local-stack
+	@$(STACK) stop
+
+upgradelocal: ## migrate the database of the running local stack
+	$(CARGO) build --release $(SERVERS)
+	@$(STACK) batch migrate
+
+revisionlocal: export DESCRIPTION = $(m)
+revisionlocal: ## make the next migration: make revisionlocal m="describe change"
+	@infra/local/new-migration "$$DESCRIPTION"
+
+test: unittest integrationtest e2etest ## every test
+
+unittest: setup-rust purecore ## the tests beside the code
+	$(CARGO) test --workspace --lib --bins
+
+integrationtest: testbuild ## the components over HTTP, on real servers
+	$(CARGO) test -p shortlink-local-stack --test integration -- --skip e2e::
+
+e2etest: testbuild ## the whole local stack, through nginx
+	$(CARGO) test -p shortlink-local-stack --test integration e2e::
+
+lint: setup-rust ## check formatting and lints, natively and for the components
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --target wasm32-wasip2 $(GUESTS) -- -D warnings
+
+lintformat: setup-rust ## format, then check the lints
+	$(CARGO) fmt --all
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --target wasm32-wasip2 $(GUESTS) -- -D warnings
+
+clean: ## stop the local stack and remove everything that was built
+	@test ! -d .local || $(MAKE) stoplocal
+	$(CARGO) clean
+	rm -rf target
+
+# The tests drive these as programs, so cargo does not build them by itself.
+testbuild: setup
+	$(CARGO) build $(SERVERS)
+	$(CARGO) $(COMPONENTS)
+
+purecore:
+	@tree=$$($(CARGO) tree -p shortlink-core -e normal --all-features --prefix none) || exit 1; \
+	if printf '%s\n' "$$tree" | grep -E '$(IMPURE)'; then \
+		echo 'shortlink-core must not depend on these' >&2; exit 1; \
+	fi

@@ -1,0 +1,58 @@
+//! How the pieces find each other: the settings of the host and of the batch.
+
+use std::collections::BTreeMap;
+
+use crate::ports::Ports;
+use crate::secrets::Secrets;
+
+/// The variables of `spin.toml` that differ from its defaults, for the database of that name.
+#[must_use]
+pub fn spin_variables(ports: &Ports, secrets: &Secrets, database: &str) -> BTreeMap<String, String> {
+    let host = "127.0.0.1".to_owned();
+    let pairs = [
+        ("postgres_host", host.clone()),
+        ("postgres_port", ports.postgres.to_string()),
+        ("postgres_user", "shortlink_app".to_owned()),
+        ("postgres_password", secrets.app.clone()),
+        ("postgres_database", database.to_owned()),
+        ("postgres_sslmode", "disable".to_owned()),
+        ("redis_cache_host", host.clone()),
+        ("redis_cache_port", ports.cache.to_string()),
+        ("redis_cache_user", "shortlink_app".to_owned()),
+        ("redis_cache_password", secrets.app.clone()),
+        ("redis_codes_host", host),
+        ("redis_codes_port", ports.codes.to_string()),
+        ("redis_codes_user", "shortlink_app".to_owned()),
+        ("redis_codes_password", secrets.app.clone()),
+    ];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The environment of the batch, for the database of that name and the Redis database of that number.
+#[must_use]
+pub fn batch_environment(
+    ports: &Ports,
+    secrets: &Secrets,
+    database: &str,
+    redis_database: u32,
+) -> BTreeMap<String, String> {
+    let batch = "shortlink_batch";
+    let pairs = [
+        ("DATABASE_URL", database_url(ports.postgres, batch, &secrets.batch, database)),
+        ("REDIS_CODES_URL", redis_url(ports.codes, batch, &secrets.batch, redis_database)),
+        ("SHORTLINK_CODES_KEY", secrets.codes_key.clone()),
+    ];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// A URL of Postgres on 127.0.0.1.
+#[must_use]
+pub fn database_url(port: u16, user: &str, password: &str, database: &str) -> String {
+    format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
+}
+
+/// A URL of Redis on 127.0.0.1.
+#[must_use]
+pub fn redis_url(port: u16, user: &str, password: &str, database: u32) -> String {
+    format!("redis://{user}:{password}@127.0.0.1:{port}/{database}")
+}

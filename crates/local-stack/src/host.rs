@@ -1,0 +1,146 @@
+//! The host that runs the components: `spin`, or `local-host` where there is none.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::probe;
+use crate::process::{Running, Signal};
+use crate::programs;
+use crate::site::Site;
+
+/// Compiling the components is most of it.
+const READY_LIMIT: Duration = Duration::from_mins(2);
+
+/// The variable that names the host to use.
+pub const CHOICE: &str = "SHORT_LINK_HOST";
+
+/// A program that runs a `spin.toml`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// The `spin` command.
+    Spin(PathBuf),
+    /// This workspace's own host.
+    LocalHost(PathBuf),
+}
+
+impl Program {
+    /// What `SHORT_LINK_HOST` names: `spin`, `local-host` or the path of a `local-host`. Without it `spin` if it is on
+    /// the PATH, else `local-host`, which is looked for beside the running binary.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn find() -> Result<Self> {
+        let spin = || programs::on_path("spin").map(Self::Spin);
+        let local_host = || programs::sibling("local-host").map(Self::LocalHost);
+        let not_built = "local-host is not built: cargo build -p shortlink-local-host";
+        match env::var(CHOICE).unwrap_or_default().as_str() {
+            "" => spin().or_else(local_host).context(not_built),
+            "spin" => spin().with_context(|| format!("{CHOICE} is spin, but there is no spin on the PATH")),
+            "local-host" => local_host().context(not_built),
+            path if programs::runs(Path::new(path)) => Ok(Self::LocalHost(PathBuf::from(path))),
+            other => bail!("{CHOICE} is {other:?}: it can be spin, local-host or the path of a local-host"),
+        }
+    }
+
+    /// What a person calls it.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::Spin(_) => "spin",
+            Self::LocalHost(_) => "local-host",
+        }
+    }
+
+    fn command(&self, site: &Site, options: &Options) -> Command {
+        let (Self::Spin(path) | Self::LocalHost(path)) = self;
+        let mut command = Command::new(path);
+        command.arg("up").arg("--from").arg(&options.manifest);
+        command.arg("--listen").arg(format!("127.0.0.1:{}", options.port));
+        if matches!(self, Self::Spin(_)) {
+            command.arg("--log-dir").arg(site.dir().join("logs").join("components"));
+            command.arg("--state-dir").arg(site.dir().join("spin"));
+        }
+        command
+    }
+}
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Names the process and its log.
+    pub name: String,
+    /// The `spin.toml`.
+    pub manifest: PathBuf,
+    /// The port on 127.0.0.1.
+    pub port: u16,
+    /// Values of the manifest's variables, by their lower-case names.
+    pub variables: BTreeMap<String, String>,
+}
+
+impl Options {
+    /// The checkout's own `spin.toml`.
+    #[must_use]
+    pub fn new(site: &Site, port: u16, variables: BTreeMap<String, String>) -> Self {
+        Self { name: "host".to_owned(), manifest: site.root().join("spin.toml"), port, variables }
+    }
+}
+
+/// A running host.
+#[derive(Debug)]
+pub struct Host {
+    process: Running,
+    port: u16,
+}
+
+impl Host {
+    /// Starts it and waits until it answers HTTP, with whatever status.
+    ///
+    /// # Errors
+    /// It does not start; the message quotes its log.
+    pub fn start(site: &Site, program: &Program, options: &Options) -> Result<Self> {
+        ensure!(options.manifest.is_file(), "there is no {}", options.manifest.display());
+        let mut command = program.command(site, options);
+        // Paths in a manifest are relative to it, whichever host reads them.
+        command.current_dir(options.manifest.parent().unwrap_or(site.root()));
+        // A variable the caller has set for another host must not leak into this one.
+        for (name, _) in env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("SPIN_VARIABLE_")) {
+                command.env_remove(name);
+            }
+        }
+        for (name, value) in &options.variables {
+            command.env(format!("SPIN_VARIABLE_{}", name.to_uppercase()), value);
+        }
+        let mut process = site.spawn(&options.name, command, Signal::Term)?;
+        process.wait_ready(READY_LIMIT, || probe::status_of(options.port, "/v1/health").is_some())?;
+        Ok(Self { process, port: options.port })
+    }
+
+    /// Its port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Running {
+        &mut self.process
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    /// It runs on, even so.
+    pub fn stop(self) -> Result<()> {
+        self.process.stop()
+    }
+
+    pub(crate) fn into_process(self) -> Running {
+        self.process
+    }
+}

@@ -1,0 +1,199 @@
+//! One Postgres server.
+
+use std::env;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{Running, Signal};
+use crate::programs::Programs;
+use crate::secrets::Secrets;
+use crate::site::Site;
+
+const INIT_LIMIT: Duration = Duration::from_mins(2);
+const READY_LIMIT: Duration = Duration::from_mins(1);
+
+/// What a crash of the machine may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing.
+    Safe,
+    /// Everything, in exchange for speed: for tests.
+    Fast,
+}
+
+impl Durability {
+    fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Safe => &[],
+            Self::Fast => &["fsync=off", "full_page_writes=off", "synchronous_commit=off"],
+        }
+    }
+}
+
+/// A running Postgres that listens on 127.0.0.1 and nowhere else.
+#[derive(Debug)]
+pub struct Postgres {
+    process: Running,
+    port: u16,
+    psql: std::path::PathBuf,
+    password: String,
+}
+
+impl Postgres {
+    /// Starts it, with the data of a former start in this site or with a new cluster, and waits until it serves.
+    ///
+    /// # Errors
+    /// It is not installed or does not start; the message quotes its log.
+    pub fn start(site: &Site, port: u16, secrets: &Secrets, durability: Durability) -> Result<Self> {
+        let programs = Programs::find()?;
+        let directory = site.server_directory("postgres")?;
+        let cluster = directory.join("cluster");
+        if !cluster.is_dir() {
+            initialise(site, &programs, &directory, secrets, durability)?;
+        }
+        let mut command = Command::new(programs.postgres.join("postgres"));
+        command.arg("-D").arg(&cluster).current_dir(&directory);
+        let port_setting = format!("port={port}");
+        let mut settings = vec![
+            port_setting.as_str(),
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "max_connections=300",
+            "timezone=UTC",
+            "log_timezone=UTC",
+            "cluster_name=short-link",
+        ];
+        settings.extend(durability.settings());
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
+        clear_environment(&mut command);
+        site.user().run(&mut command);
+        // SIGINT is the fast shutdown; SIGTERM would wait until every client has gone.
+        let mut process = site.spawn("postgres", command, Signal::Int)?;
+        let psql = programs.postgres.join("psql");
+        let answers = || query(&psql, port, "postgres", &secrets.postgres, "select 1").is_ok();
+        process.wait_ready(READY_LIMIT, answers)?;
+        Ok(Self { process, port, psql, password: secrets.postgres.clone() })
+    }
+
+    /// Its port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Running {
+        &mut self.process
+    }
+
+    /// Runs SQL as the superuser and returns what it prints: a line a row, columns parted by `|`.
+    ///
+    /// # Errors
+    /// The first statement that fails, in the words of Postgres. What came before it stays done.
+    pub fn sql(&self, database: &str, sql: &str) -> Result<String> {
+        query(&self.psql, self.port, database, &self.password, sql)
+    }
+
+    /// Makes the two roles, or gives them their passwords and limits again.
+    ///
+    /// # Errors
+    /// As [`Postgres::sql`].
+    pub fn create_roles(&self, secrets: &Secrets) -> Result<()> {
+        let sql = format!(
+            "select 'create role ' || name || ' login' from unnest(array['shortlink_batch', 'shortlink_app']) name
+               where not exists (select from pg_roles where rolname = name) \\gexec
+             alter role shortlink_batch password '{}';
+             alter role shortlink_app password '{}';
+             alter role shortlink_app set statement_timeout = '2s';
+             alter role shortlink_app set idle_in_transaction_session_timeout = '5s';",
+            secrets.batch, secrets.app
+        );
+        self.sql("postgres", &sql).map(drop).context("cannot create the roles")
+    }
+
+    /// Makes the database, owned by `shortlink_batch`, unless it is there.
+    ///
+    /// # Errors
+    /// As [`Postgres::sql`].
+    pub fn create_database(&self, name: &str) -> Result<()> {
+        let sql = format!(
+            "select 'create database {name} owner shortlink_batch'
+               where not exists (select from pg_database where datname = '{name}') \\gexec"
+        );
+        self.sql("postgres", &sql).map(drop).with_context(|| format!("cannot create the database {name}"))
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    /// It runs on, even so.
+    pub fn stop(self) -> Result<()> {
+        self.process.stop()
+    }
+
+    pub(crate) fn into_process(self) -> Running {
+        self.process
+    }
+}
+
+/// Makes the cluster beside its final place and moves it there, so that one that was interrupted is never used.
+fn initialise(
+    site: &Site,
+    programs: &Programs,
+    directory: &Path,
+    secrets: &Secrets,
+    durability: Durability,
+) -> Result<()> {
+    let (draft, password_file) = (directory.join("cluster.new"), directory.join("superuser-password"));
+    if draft.is_dir() {
+        fs::remove_dir_all(&draft).with_context(|| format!("cannot remove {}", draft.display()))?;
+    }
+    site.write(&password_file, &secrets.postgres)?;
+    let mut command = Command::new(programs.postgres.join("initdb"));
+    command.args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]);
+    command.arg("--pgdata").arg(&draft).arg("--pwfile").arg(&password_file).current_dir(directory);
+    if durability == Durability::Fast {
+        command.arg("--no-sync");
+    }
+    clear_environment(&mut command);
+    site.user().run(&mut command);
+    site.run("initdb", command, INIT_LIMIT)?;
+    fs::remove_file(&password_file)?;
+    fs::rename(&draft, directory.join("cluster")).context("cannot put the new cluster in its place")
+}
+
+fn query(psql: &Path, port: u16, database: &str, password: &str, sql: &str) -> Result<String> {
+    let mut command = Command::new(psql);
+    command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h", "127.0.0.1"]);
+    command.args(["-p", &port.to_string(), "-d", database]).current_dir("/");
+    clear_environment(&mut command);
+    // By the environment and standard input: arguments can be read by every user of the machine.
+    command.env("PGPASSWORD", password).env("PGCONNECT_TIMEOUT", "5");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("cannot run {}", psql.display()))?;
+    let mut stdin = child.stdin.take().context("psql takes no input")?;
+    // The SQL of this crate and its tests is far smaller than a pipe, so writing all of it first cannot block.
+    let written = stdin.write_all(sql.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().context("psql gives no output")?;
+    if !output.status.success() || written.is_err() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+}
+
+/// Settings of the caller's own Postgres must not reach this one.
+fn clear_environment(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("PG")) {
+            command.env_remove(name);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Where the servers are installed.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+/// Homebrew's directories, on both kinds of Mac, and those that an ordinary user's PATH lacks on Debian.
+const USUAL: [&str; 5] =
+    ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin", "/home/linuxbrew/.linuxbrew/bin"];
+
+/// The servers of a stack.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    /// The directory of `initdb`, `postgres` and `psql`.
+    pub(crate) postgres: PathBuf,
+    pub(crate) redis: PathBuf,
+    pub(crate) nginx: PathBuf,
+}
+
+impl Programs {
+    /// Finds all of them, or tells which are missing and how to install them.
+    pub(crate) fn find() -> Result<Self> {
+        let (postgres, redis, nginx) = (postgres_directory(), find("redis-server"), find("nginx"));
+        let missing: Vec<&str> = [
+            ("postgres (15 or newer)", postgres.is_none()),
+            ("redis-server", redis.is_none()),
+            ("nginx", nginx.is_none()),
+        ]
+        .into_iter()
+        .filter_map(|(name, missing)| missing.then_some(name))
+        .collect();
+        match (postgres, redis, nginx) {
+            (Some(postgres), Some(redis), Some(nginx)) => Ok(Self { postgres, redis, nginx }),
+            _ => bail!(
+                "not installed: {}\n  Debian, Ubuntu:  make setup, or: apt-get install postgresql redis-server nginx\n  \
+                 Homebrew:        brew install postgresql@17 redis nginx",
+                missing.join(", ")
+            ),
+        }
+    }
+}
+
+/// The program of that name on the PATH, or where it usually is.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    on_path(name)
+        .or_else(|| USUAL.iter().map(|directory| Path::new(directory).join(name)).find(|path| runs(path)))
+}
+
+/// The program of that name on the PATH.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join(name))
+        .find(|path| runs(path))
+}
+
+/// A binary of this workspace, from the directory of the running one or the one above it (tests run in `deps/`).
+pub(crate) fn sibling(name: &str) -> Option<PathBuf> {
+    let own = env::current_exe().ok()?;
+    own.ancestors().skip(1).take(2).map(|directory| directory.join(name)).find(|path| runs(path))
+}
+
+pub(crate) fn runs(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+/// Debian keeps the binaries of Postgres off the PATH, one directory a version; the newest is taken.
+fn postgres_directory() -> Option<PathBuf> {
+    let complete =
+        |directory: &PathBuf| ["initdb", "postgres", "psql"].iter().all(|name| runs(&directory.join(name)));
+    let beside_path =
+        on_path("postgres").and_then(|path| path.canonicalize().ok()?.parent().map(Path::to_owned));
+    beside_path.filter(complete).or_else(from_pg_config).filter(complete).or_else(|| {
+        let roots =
+            ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt", "/home/linuxbrew/.linuxbrew/opt"];
+        let mut found: Vec<(u32, PathBuf)> = roots
+            .iter()
+            .filter_map(|root| fs::read_dir(root).ok())
+            .flatten()
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                let name = entry.file_name().into_string().ok()?;
+                let version = name.strip_prefix("postgresql@").unwrap_or(&name).parse().ok()?;
+                Some((version, entry.path().join("bin")))
+            })
+            .filter(|(version, directory)| *version >= 15 && complete(directory))
+            .collect();
+        found.sort();
+        found.pop().map(|(_, directory)| directory)
+    })
+}
+
+fn from_pg_config() -> Option<PathBuf> {
+    let output = Command::new(find("pg_config")?).arg("--bindir").output().ok()?;
+    Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_on_the_path_is_found_and_another_is_not() {
+        assert!(on_path("sh").is_some_and(|path| path.is_absolute()));
+        assert_eq!(find("no-such-program-anywhere"), None);
+    }
+}

@@ -1,0 +1,143 @@
+//! Where a stack keeps its files, and as whom its servers run.
+
+use std::env;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::guard::Guard;
+use crate::process::{Running, Signal};
+use crate::user::ServiceUser;
+
+/// The directories of one stack.
+#[derive(Clone, Debug)]
+pub struct Site {
+    root: PathBuf,
+    dir: PathBuf,
+    data: PathBuf,
+    user: ServiceUser,
+    guard: Option<Arc<Guard>>,
+}
+
+/// The root of the checkout: the nearest directory, from the current one upwards, with `spin.toml` and `infra/local`.
+///
+/// # Errors
+/// There is none.
+pub fn checkout() -> Result<PathBuf> {
+    let current = env::current_dir().context("the current directory is gone")?;
+    let found = current.ancestors().find(|path| path.join("infra/local/nginx.conf").is_file());
+    found.map(Path::to_owned).context("no short-link checkout here: run this inside one, or give --root")
+}
+
+impl Site {
+    /// For a test: a directory of its own, which goes away with the last handle that came from it. What was started
+    /// in it is stopped even when the test process is killed.
+    ///
+    /// # Errors
+    /// The directory cannot be made.
+    pub fn temporary() -> Result<Self> {
+        let user = ServiceUser::choose()?;
+        let dir = new_directory(&env::temp_dir(), "short-link-test-", &user)?;
+        let guard = Guard::over(&dir).context("cannot start the guard")?;
+        fs::create_dir(dir.join("logs"))?;
+        Ok(Self { root: checkout()?, data: dir.clone(), dir, user, guard: Some(Arc::new(guard)) })
+    }
+
+    /// For a stack that outlives this process: state and logs in `dir`; the servers' data in `data` when a former
+    /// start chose that, else below `dir` if their user can get there, else in a directory of its own.
+    pub(crate) fn standing(root: &Path, dir: &Path, data: Option<&Path>) -> Result<Self> {
+        let user = ServiceUser::choose()?;
+        fs::create_dir_all(dir.join("logs")).with_context(|| format!("cannot make {}", dir.display()))?;
+        let data = match data.filter(|path| path.is_dir()) {
+            Some(path) => path.to_owned(),
+            None if user.can_enter(dir) => dir.join("data"),
+            None => new_directory(Path::new("/var/tmp"), "short-link-", &user)?,
+        };
+        fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
+        user.own(&data)?;
+        Ok(Self { root: root.to_owned(), dir: dir.to_owned(), data, user, guard: None })
+    }
+
+    /// The root of the checkout.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of the state and the logs.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The directory of the servers' data. It belongs to [`Site::user`].
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Who runs the servers.
+    #[must_use]
+    pub fn user(&self) -> &ServiceUser {
+        &self.user
+    }
+
+    /// Where the output of the process of that name goes.
+    #[must_use]
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.dir.join("logs").join(format!("{name}.log"))
+    }
+
+    /// Starts a child whose output goes to [`Site::log`] and which is stopped when its handle is dropped.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn spawn(&self, name: &str, command: Command, stop_signal: Signal) -> Result<Running> {
+        Running::spawn(name, command, self.log(name), stop_signal, self.guard.clone())
+    }
+
+    /// Runs a command to its end, its output in the log of that name.
+    ///
+    /// # Errors
+    /// It failed or took longer than `limit`; the message quotes the log.
+    pub fn run(&self, name: &str, command: Command, limit: Duration) -> Result<()> {
+        self.spawn(name, command, Signal::Term)?.wait_success(limit)
+    }
+
+    /// A file of `infra/local`.
+    pub(crate) fn template(&self, name: &str) -> Result<String> {
+        let path = self.root.join("infra/local").join(name);
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// A directory for one server below [`Site::data`], which it owns. One that is there already is kept.
+    pub(crate) fn server_directory(&self, name: &str) -> Result<PathBuf> {
+        let path = self.data.join(name);
+        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
+        self.user.own(&path)?;
+        Ok(path)
+    }
+
+    /// Writes a file that only the servers' user reads.
+    pub(crate) fn write(&self, path: &Path, contents: &str) -> Result<()> {
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+        file.and_then(|mut file| file.write_all(contents.as_bytes()))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        self.user.own(path)
+    }
+}
+
+fn new_directory(parent: &Path, prefix: &str, user: &ServiceUser) -> Result<PathBuf> {
+    let made = tempfile::Builder::new().prefix(prefix).tempdir_in(parent);
+    let directory = made.with_context(|| format!("cannot make a directory in {}", parent.display()))?.keep();
+    user.own(&directory)?;
+    Ok(directory)
+}

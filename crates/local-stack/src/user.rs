@@ -1,0 +1,103 @@
+//! The user that the servers run as.
+
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// Who runs the servers: the caller, or, as root, another user, since Postgres refuses to run as root and a server
+/// that listens has no need to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceUser(Option<Account>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Account {
+    name: String,
+    uid: u32,
+    gid: u32,
+}
+
+impl ServiceUser {
+    /// The caller itself; as root `postgres`, and `nobody` where there is no such user.
+    ///
+    /// # Errors
+    /// The caller is root and there is neither.
+    pub fn choose() -> Result<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(Self(None));
+        }
+        for name in ["postgres", "nobody"] {
+            if let Some(account) = Account::named(name) {
+                return Ok(Self(Some(account)));
+            }
+        }
+        bail!("Postgres cannot run as root, and there is no user `postgres` or `nobody` to run it as")
+    }
+
+    /// The name of the other user, when there is one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.0.as_ref().map(|account| account.name.as_str())
+    }
+
+    /// Makes the command run as this user.
+    pub fn run(&self, command: &mut Command) {
+        if let Some(account) = &self.0 {
+            // The standard library clears the supplementary groups of root along with this.
+            command.uid(account.uid).gid(account.gid);
+        }
+    }
+
+    /// Gives a file or directory to this user.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn own(&self, path: &Path) -> Result<()> {
+        let Some(account) = &self.0 else { return Ok(()) };
+        chown(path, Some(account.uid), Some(account.gid))
+            .with_context(|| format!("cannot give {} to {}", path.display(), account.name))
+    }
+
+    /// Whether this user can get into the directory, through all of those above it.
+    #[must_use]
+    pub fn can_enter(&self, directory: &Path) -> bool {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "cd -- \"$1\"", "sh"]).arg(directory).current_dir("/");
+        self.run(&mut command);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+}
+
+impl Account {
+    fn named(name: &str) -> Option<Self> {
+        Some(Self { name: name.to_owned(), uid: id("-u", name)?, gid: id("-g", name)? })
+    }
+}
+
+fn id(flag: &str, name: &str) -> Option<u32> {
+    let output = Command::new("id").args([flag, name]).stderr(Stdio::null()).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok().filter(|id| *id != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chosen_user_is_never_root() {
+        let user = ServiceUser::choose().unwrap();
+        let mut command = Command::new("id");
+        user.run(command.arg("-u"));
+        assert_ne!(command.output().unwrap().stdout, b"0\n");
+        assert_eq!(user.name().is_some(), rustix::process::geteuid().is_root());
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_cannot_be_entered() {
+        let user = ServiceUser::choose().unwrap();
+        assert!(user.can_enter(Path::new("/")));
+        assert!(!user.can_enter(Path::new("/no-such-directory")));
+    }
+}

@@ -1,0 +1,71 @@
+//! Links end when they said they would.
+
+use std::{thread::sleep, time::Duration};
+
+use serde_json::json;
+
+use crate::app::{App, rfc3339_in, unix_millis};
+
+#[test]
+fn a_link_leads_on_until_its_second_has_come_and_never_after() {
+    let app = App::shared();
+    let (expires_at, end) = rfc3339_in(Duration::from_secs(3));
+    app.create(&json!({ "url": "https://example.com", "alias": "short-lived", "expires_at": expires_at }))
+        .code();
+    let mut followed = 0;
+    loop {
+        let before = unix_millis();
+        let reply = app.get("/v1/shortlink/short-lived");
+        let after = unix_millis();
+        match reply.status {
+            302 => assert!(before < end, "a redirect {} ms after the expiry", before - end),
+            410 => {
+                assert!(after >= end, "gone {} ms before the expiry", end - after);
+                break;
+            }
+            status => panic!("{status}: {}", reply.body),
+        }
+        followed += 1;
+        // nginx keeps an answer to the end of its last second.
+        let seconds_left = ((end - before) / 1000 - 1).max(0);
+        let edge_ttl =
+            reply.header("cache-control").unwrap().rsplit('=').next().unwrap().parse::<i64>().unwrap();
+        assert!(edge_ttl <= seconds_left, "a shared cache may keep it for {edge_ttl} s of {seconds_left} s");
+        sleep(Duration::from_millis(20));
+    }
+    assert!(followed > 10, "followed {followed} times");
+    insta::assert_snapshot!(app.get("/v1/shortlink/short-lived").shown(), @r#"
+    410
+    access-control-allow-origin: *
+    cache-control: no-store
+    content-length: 69
+    content-type: application/json
+    x-content-type-options: nosniff
+
+    {"status":410,"data":{"error":"the link with this code has expired"}}
+    "#);
+}
+
+#[test]
+fn an_expired_alias_is_free_and_its_new_link_is_seen_at_once() {
+    let app = App::shared();
+    let (expires_at, _) = rfc3339_in(Duration::from_secs(1));
+    app.create(&json!({ "url": "https://one.example", "alias": "reborn", "expires_at": expires_at })).code();
+    assert_eq!(app.get("/v1/shortlink/reborn").status, 302);
+    sleep(Duration::from_millis(1100));
+    assert_eq!(app.get("/v1/shortlink/reborn").status, 410);
+    app.create(&json!({ "url": "https://two.example", "alias": "reborn" })).code();
+    assert_eq!(app.get("/v1/shortlink/reborn").header("location"), Some("https://two.example/"));
+}
+
+#[test]
+fn offsets_count() {
+    let app = App::shared();
+    let in_an_hour = (chrono::Utc::now() + Duration::from_hours(1))
+        .with_timezone(&chrono::FixedOffset::east_opt(19800).unwrap());
+    app.create(
+        &json!({ "url": "https://example.com", "alias": "offset", "expires_at": in_an_hour.to_rfc3339() }),
+    )
+    .code();
+    assert_eq!(app.get("/v1/shortlink/offset").status, 302);
+}

@@ -1,0 +1,21 @@
+//! The compiled components, driven over HTTP against real servers; see [`app::App`].
+//!
+//! `SHORT_LINK_HOST` chooses the host as for `local-stack`: `spin` or `local-host`. Everything but the module [`e2e`] talks to the host itself;
+//! that one goes through nginx and the whole local stack.
+
+mod app;
+mod bad_input;
+mod batch;
+mod cache;
+mod create;
+mod e2e;
+mod expiry;
+mod health;
+mod http;
+mod partitions;
+mod permissions;
+mod pool;
+mod races;
+mod resolve;
+mod settings;
+mod worlds;
