@@ -1,0 +1,21 @@
+-- What every run prints when it is over: one line of JSON. Times are in microseconds.
+function done(summary, latency, _requests)
+    local errors = summary.errors
+    print(string.format(
+        '{"requests":%d,"duration":%d,"p50":%d,"p99":%d,"broken":%d,"refused":%d}',
+        summary.requests,
+        summary.duration,
+        latency:percentile(50),
+        latency:percentile(99),
+        errors.connect + errors.read + errors.write + errors.timeout,
+        errors.status
+    ))
+end
+
+-- Numbers the threads from 0, so that no two of them send the same.
+local threads = 0
+
+function setup(thread)
+    thread:set("index", threads)
+    threads = threads + 1
+end
