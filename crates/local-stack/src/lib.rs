@@ -10,6 +10,7 @@
 
 pub mod batch;
 mod connect;
+pub mod fault_proxy;
 mod guard;
 pub mod host;
 pub mod interrupt;

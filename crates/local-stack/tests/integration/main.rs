@@ -10,6 +10,7 @@ mod cache;
 mod create;
 mod e2e;
 mod expiry;
+mod faults;
 mod health;
 mod http;
 mod partitions;

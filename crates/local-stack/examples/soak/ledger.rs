@@ -1,0 +1,207 @@
+//! What was promised, and whether it was kept.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Result;
+
+use crate::{
+    http::{Answer, Http},
+    world::World,
+};
+
+/// How long the cache may go on saying that an alias has no link, when it could not be told of a new one; see
+/// `cache_entry::NEGATIVE_LIFETIME`. With the longest that a look-up takes.
+const NEGATIVE_STALENESS: i64 = 10_000 + 4_000;
+/// Broken promises to print.
+const SHOWN: usize = 20;
+
+#[derive(Clone)]
+pub struct Link {
+    pub code: String,
+    pub url: String,
+    /// Milliseconds since the Unix epoch; `None`: long after this run.
+    pub expires_at: Option<i64>,
+    pub acknowledged: i64,
+}
+
+impl Link {
+    pub fn is_over(&self, at: i64) -> bool {
+        self.expires_at.is_some_and(|end| end <= at)
+    }
+}
+
+#[derive(Default)]
+pub struct Ledger {
+    /// The links of each code, oldest first.
+    links: Mutex<BTreeMap<String, Vec<Link>>>,
+    /// Codes and URLs of creates that were not acknowledged: they may have been stored, or may yet be.
+    doubtful: Mutex<BTreeSet<(String, String)>>,
+    broken: Mutex<Vec<String>>,
+    requests: AtomicU64,
+    unanswered: AtomicU64,
+    unavailable: AtomicU64,
+    acknowledged: AtomicU64,
+    redirects: AtomicU64,
+    stale: AtomicU64,
+    lost: AtomicU64,
+    shared: AtomicU64,
+    wrong: AtomicU64,
+}
+
+impl Ledger {
+    pub fn count_request(&self, answered: bool) {
+        self.requests.fetch_add(1, Relaxed);
+        if !answered {
+            self.unanswered.fetch_add(1, Relaxed);
+            // The host is away; it is no use to ask again at once.
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn unavailable(&self, answer: &Answer) {
+        self.unavailable.fetch_add(1, Relaxed);
+        if !answer.retry_after {
+            self.wrong("a 503 without Retry-After");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+
+    pub fn doubt(&self, alias: Option<&str>, url: &str) {
+        if let Some(alias) = alias {
+            lock(&self.doubtful).insert((alias.to_owned(), url.to_owned()));
+        }
+    }
+
+    /// Once the promised link is over, its alias may lead to one whose create went unanswered.
+    fn is_doubtful(&self, link: &Link, location: Option<&str>, answered: i64) -> bool {
+        let Some(location) = location.filter(|_| link.is_over(answered)) else { return false };
+        lock(&self.doubtful).contains(&(link.code.clone(), location.to_owned()))
+    }
+
+    pub fn acknowledge(&self, link: Link) {
+        self.acknowledged.fetch_add(1, Relaxed);
+        let mut links = lock(&self.links);
+        let held = links.entry(link.code.clone()).or_default();
+        // What the create said was true when it was asked, and that was before it was answered.
+        if held.iter().any(|other| !other.is_over(link.acknowledged)) {
+            self.shared.fetch_add(1, Relaxed);
+            self.report(format!("shared: {} was given out while it had a link", link.code));
+        }
+        held.push(link);
+    }
+
+    pub fn wrong(&self, what: &str) {
+        self.wrong.fetch_add(1, Relaxed);
+        self.report(format!("wrong: {what}"));
+    }
+
+    /// Checks an answer to a request that was sent at `asked` for the newest link of its code.
+    pub fn check(&self, link: &Link, answer: &Answer, asked: i64) {
+        let answered = now_millis();
+        match answer.status {
+            302 if self.is_doubtful(link, answer.location.as_deref(), answered) => {}
+            302 if answer.location.as_deref() != Some(&link.url) => {
+                self.wrong(&format!("{} led to {:?} and not to {}", link.code, answer.location, link.url));
+            }
+            302 if link.is_over(asked) => {
+                self.wrong(&format!("{} was followed after its end", link.code));
+            }
+            302 => {
+                self.redirects.fetch_add(1, Relaxed);
+            }
+            503 => self.unavailable(answer),
+            404 | 410 if link.is_over(answered) => {}
+            404 | 410 if self.may_be_stale(link, asked) => {
+                self.stale.fetch_add(1, Relaxed);
+            }
+            status @ (404 | 410) => self.wrong(&format!("{status} for {}, which is alive", link.code)),
+            status => self.wrong(&format!("{status} for {}: {}", link.code, answer.body)),
+        }
+    }
+
+    /// Only a code that somebody asked for before it was made can be remembered as unknown.
+    fn may_be_stale(&self, link: &Link, asked: i64) -> bool {
+        let made_again = lock(&self.links).get(&link.code).is_some_and(|links| links.len() > 1);
+        made_again && asked - link.acknowledged < NEGATIVE_STALENESS
+    }
+
+    /// Follows every code that was ever promised, first as the cache has it, then as Postgres has it.
+    pub fn verify(&self, world: &World) -> Result<()> {
+        thread::sleep(Duration::from_millis(u64::try_from(NEGATIVE_STALENESS)?));
+        for round in ["with the cache", "without it"] {
+            println!("soak: following every link {round}");
+            let newest: Vec<Link> =
+                lock(&self.links).values().filter_map(|links| links.last().cloned()).collect();
+            thread::scope(|scope| {
+                for part in newest.chunks(newest.len() / 8 + 1) {
+                    scope.spawn(move || {
+                        let mut http = Http::new(world.address());
+                        for link in part {
+                            self.verify_link(&mut http, link);
+                        }
+                    });
+                }
+            });
+            world.flush_cache()?;
+        }
+        Ok(())
+    }
+
+    fn verify_link(&self, http: &mut Http, link: &Link) {
+        let asked = now_millis();
+        let answer = (0..5).find_map(|_| http.get(&link.code).filter(|answer| answer.status != 503));
+        match answer {
+            Some(answer) if answer.status == 302 || link.is_over(asked) => self.check(link, &answer, asked),
+            other => {
+                self.lost.fetch_add(1, Relaxed);
+                let status = other.map(|answer| answer.status);
+                self.report(format!("lost: {} is alive and gives {status:?}", link.code));
+            }
+        }
+    }
+
+    fn report(&self, what: String) {
+        let mut broken = lock(&self.broken);
+        if broken.len() < SHOWN {
+            println!("soak: {what}");
+        }
+        broken.push(what);
+    }
+
+    /// Prints the tally; `false` when a promise was broken.
+    pub fn print(&self, lasted: Duration) -> bool {
+        let requests = self.requests.load(Relaxed);
+        let each_second = u128::from(requests) * 1000 / lasted.as_millis().max(1);
+        println!("load held           {requests} requests in {} s, {each_second} a second", lasted.as_secs());
+        for (name, count) in [
+            ("redirects", &self.redirects),
+            ("answered 503", &self.unavailable),
+            ("unanswered", &self.unanswered),
+            ("stale, as stated", &self.stale),
+            ("acknowledged", &self.acknowledged),
+            ("lost", &self.lost),
+            ("shared", &self.shared),
+            ("wrong", &self.wrong),
+        ] {
+            println!("{name:<19} {}", count.load(Relaxed));
+        }
+        lock(&self.broken).is_empty()
+    }
+}
+
+pub fn now_millis() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,105 @@
+//! What the service answers while something it needs, or somebody it serves, misbehaves.
+//!
+//! Bounds in time are many times what is measured, for slow machines; what is measured is printed (`--nocapture`) and
+//! written down in `docs/reliability.md`.
+
+mod batch;
+mod cache;
+mod clients;
+mod codes;
+mod host;
+mod own;
+mod postgres;
+mod servers;
+
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use shortlink_local_stack::fault_proxy::{Fault, FaultProxy};
+
+use crate::{
+    app::{App, SERVERS},
+    http::Reply,
+};
+
+/// A service with a fault proxy before each thing it needs.
+pub struct Rig {
+    pub app: App,
+    pub cache: FaultProxy,
+    pub codes: FaultProxy,
+    pub postgres: FaultProxy,
+}
+
+impl Rig {
+    pub fn start() -> Self {
+        let ports = &SERVERS.ports;
+        let proxy = |port| FaultProxy::start(port).unwrap();
+        let (cache, codes, postgres) = (proxy(ports.cache), proxy(ports.codes), proxy(ports.postgres));
+        let variables =
+            [("redis_cache_port", &cache), ("redis_codes_port", &codes), ("postgres_port", &postgres)]
+                .map(|(name, proxy)| (name, proxy.port().to_string()));
+        let variables = variables.each_ref().map(|(name, port)| (*name, port.as_str()));
+        Self { app: App::with(str::to_owned, &variables), cache, codes, postgres }
+    }
+
+    pub fn link(&self, alias: &str) {
+        self.app.create(&json!({ "url": format!("https://{alias}.example"), "alias": alias })).code();
+    }
+
+    pub fn resolve(&self, alias: &str) -> Reply {
+        self.app.get(&format!("/v1/shortlink/{alias}"))
+    }
+
+    /// A redirect to what [`Rig::link`] stored.
+    pub fn follow(&self, alias: &str) {
+        let reply = self.resolve(alias);
+        let target = format!("https://{alias}.example/");
+        assert_eq!((reply.status, reply.header("location")), (302, Some(target.as_str())), "{}", reply.body);
+    }
+
+    pub fn create(&self) -> Reply {
+        self.app.create(&json!({ "url": "https://created.example" }))
+    }
+}
+
+/// Asserts that the service said, in order, that it cannot serve now.
+pub fn assert_unavailable(reply: &Reply) {
+    assert_eq!(reply.status, 503, "{}", reply.body);
+    assert!(reply.header("retry-after").is_some(), "a 503 without Retry-After");
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+}
+
+/// What it returns, and how long it took.
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let began = Instant::now();
+    let value = work();
+    (value, began.elapsed())
+}
+
+/// How long it takes until it is so.
+pub fn recovery(mut so: impl FnMut() -> bool) -> Duration {
+    let began = Instant::now();
+    while !so() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it does not recover");
+        sleep(Duration::from_millis(20));
+    }
+    began.elapsed()
+}
+
+/// For the table of `docs/reliability.md`.
+pub fn measured(row: &str, took: Duration, recovery: Duration) {
+    println!("measured: {row}: {} ms, recovery {} ms", took.as_millis(), recovery.as_millis());
+}
+
+/// Every way in which something that is reached by TCP can be out of reach.
+pub const OUTAGES: [Fault; 6] = [
+    Fault::Refuse,
+    Fault::Reset,
+    Fault::Hang,
+    Fault::Delay(Duration::from_secs(8)),
+    Fault::CutAfter(2),
+    Fault::Trickle(Duration::from_secs(2)),
+];

@@ -1,0 +1,108 @@
+//! The cache: without it redirects are slower and nothing else.
+
+use std::{
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use shortlink_local_stack::fault_proxy::Fault;
+
+use super::{OUTAGES, Rig, measured, recovery, timed};
+
+const REQUESTS: u32 = 20;
+/// What each look-up may wait for the cache.
+const BUDGET: Duration = Duration::from_millis(250);
+
+#[test]
+fn without_the_cache_redirects_come_from_postgres_and_it_is_used_again_by_itself() {
+    let rig = Rig::start();
+    rig.link("kept");
+    let follow = || (0..REQUESTS).for_each(|_| rig.follow("kept"));
+    follow();
+    let ((), usual) = timed(follow);
+    for fault in OUTAGES {
+        rig.cache.set(fault);
+        let ((), took) = timed(follow);
+        // Postgres is slower than the cache, and the machine may be; but not everybody waits for the cache.
+        let bound = usual * 10 + BUDGET * REQUESTS / 2;
+        assert!(took < bound, "{fault:?}: every redirect pays for the cache: {took:?}, usually {usual:?}");
+        assert_eq!(rig.create().status, 201, "{fault:?}");
+        rig.cache.set(Fault::None);
+        rig.app.uncache("kept");
+        let back = recovery(|| {
+            rig.follow("kept");
+            rig.app.cached("kept").is_some()
+        });
+        measured(&format!("cache {fault:?}, {REQUESTS} redirects"), took, back);
+    }
+}
+
+#[test]
+fn readiness_calls_a_lost_cache_degraded() {
+    let rig = Rig::start();
+    rig.cache.set(Fault::Refuse);
+    let reply = rig.app.get("/v1/health/ready");
+    assert_eq!((reply.status, &reply.json()["checks"]["redis_cache"]), (200, &"degraded".into()));
+    rig.cache.set(Fault::None);
+    recovery(|| rig.app.get("/v1/health/ready").json()["checks"]["redis_cache"] == "ok");
+}
+
+#[test]
+fn a_cache_that_is_flushed_under_load_costs_no_redirect() {
+    let rig = Rig::start();
+    let aliases: Vec<String> = (0..8).map(|number| format!("hot-{number}")).collect();
+    for alias in &aliases {
+        rig.link(alias);
+    }
+    let over = AtomicBool::new(false);
+    let redirects: u32 = thread::scope(|scope| {
+        let clients: Vec<_> = (0..8)
+            .map(|client: usize| {
+                let (rig, aliases, over) = (&rig, &aliases, &over);
+                scope.spawn(move || {
+                    let mut redirects = 0;
+                    while !over.load(Ordering::Relaxed) {
+                        rig.follow(&aliases[client]);
+                        redirects += 1;
+                    }
+                    redirects
+                })
+            })
+            .collect();
+        for _ in 0..10 {
+            thread::sleep(Duration::from_millis(100));
+            let () = redis::cmd("FLUSHDB").query(&mut rig.app.cache()).unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
+    });
+    println!("measured: cache flushed 10 times: {redirects} redirects, no other answer");
+}
+
+#[test]
+fn a_hot_link_that_leaves_the_cache_under_1000_clients_is_no_error() {
+    let rig = Rig::start();
+    rig.link("hot");
+    rig.app.uncache("hot");
+    let start = Barrier::new(1000);
+    let ((), took) = timed(|| {
+        thread::scope(|scope| {
+            for _ in 0..1000 {
+                thread::Builder::new()
+                    .stack_size(256 * 1024)
+                    .spawn_scoped(scope, || {
+                        start.wait();
+                        rig.follow("hot");
+                    })
+                    .unwrap();
+            }
+        });
+    });
+    // The host keeps a pool of 64 for each component.
+    assert!(rig.postgres.open_connections() <= 128, "the pool of connections is bounded");
+    println!("measured: a hot link expires under 1000 clients: {} ms for all", took.as_millis());
+}
