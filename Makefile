@@ -13,6 +13,7 @@ IMPURE := ^(spin|tokio|wasm|wit|wasi|http|hyper|reqwest)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build startlocal stoplocal upgradelocal revisionlocal test unittest integrationtest e2etest \
+	bench soak loadtestcreate loadtestredirect stresstestcreate stresstestredirect \
 	lint lintformat clean setup-rust purecore testbuild
 
 help: ## list these commands
@@ -48,11 +49,41 @@ test: unittest integrationtest e2etest ## every test
 unittest: setup-rust purecore ## the tests beside the code
 	$(CARGO) test --workspace --lib --bins
 
-integrationtest: testbuild ## the components over HTTP, on real servers
-	$(CARGO) test -p shortlink-local-stack --test integration -- --skip e2e::
+integrationtest: testbuild ## the components over HTTP, on real servers, with faults
+	$(CARGO) test --workspace --test integration -- --skip e2e::
 
 e2etest: testbuild ## the whole local stack, through nginx
-	$(CARGO) test -p shortlink-local-stack --test integration e2e::
+	$(CARGO) test --workspace --test integration e2e::
+
+# What to pass on: make bench BENCH='--seconds 2 --only bare,hot'; make loadtestcreate LOADTEST='--seconds 10'.
+BENCH ?=
+LOADTEST ?=
+LOAD_TEST := $(CARGO) run --release -q --manifest-path load-test/Cargo.toml --target-dir target/load-test --
+
+bench: setup ## measure every path, on servers of its own; see bench/README.md
+	$(CARGO) $(COMPONENTS) -p shortlink-bare-redirect
+	$(CARGO) build --release $(SERVERS) -p shortlink-bench
+	@$(TARGET)/release/bench $(BENCH)
+
+SECONDS := 60
+soak: setup ## a history check under faults: make soak SECONDS=60 SEED=7
+	$(CARGO) build --release $(SERVERS)
+	$(CARGO) $(COMPONENTS)
+	SHORT_LINK_HOST=$${SHORT_LINK_HOST:-$(abspath $(TARGET))/release/local-host} \
+	SHORT_LINK_BATCH=$(abspath $(TARGET))/release/shortlink-batch \
+	$(CARGO) run --release -p shortlink-local-stack --example soak -- --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+loadtestcreate: ## 20 users create links through the running local stack for 30 s
+	$(LOAD_TEST) load-create $(LOADTEST)
+
+loadtestredirect: ## 300 users follow links for 60 s
+	$(LOAD_TEST) load-redirect $(LOADTEST)
+
+stresstestcreate: ## 100 users, 10 more each second, create links
+	$(LOAD_TEST) stress-create $(LOADTEST)
+
+stresstestredirect: ## 300 users, 30 more each second, follow links
+	$(LOAD_TEST) stress-redirect $(LOADTEST)
 
 lint: setup-rust ## check formatting and lints, natively and for the components
 	$(CARGO) fmt --all --check
@@ -69,9 +100,10 @@ clean: ## stop the local stack and remove everything that was built
 	$(CARGO) clean
 	rm -rf target
 
-# The tests drive these as programs, so cargo does not build them by itself.
+# The tests drive the servers as programs, so cargo does not build them by itself. All of the workspace at once, as the
+# tests are built: with fewer packages or targets cargo would choose other features and build every dependency again.
 testbuild: setup
-	$(CARGO) build $(SERVERS)
+	$(CARGO) build --workspace --all-targets
 	$(CARGO) $(COMPONENTS)
 
 purecore:
