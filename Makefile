@@ -102,7 +102,7 @@ clean: ## stop the local stack and remove everything that was built
 
 # The tests drive the servers as programs, so cargo does not build them by itself. All of the workspace at once, as the
 # tests are built: with fewer packages or targets cargo would choose other features and build every dependency again.
-# the libraries are left out: those of the components do not link natively.
+# The libraries are left out: those of the components do not link natively.
 testbuild: setup
 	$(CARGO) build --workspace --bins --tests --examples
 	$(CARGO) $(COMPONENTS)
