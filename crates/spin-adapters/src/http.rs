@@ -15,6 +15,8 @@ use crate::{answer::Answer, bounded::within};
 const BODY_BUDGET: Duration = Duration::from_secs(10);
 /// How much of a body is read at a time, in bytes.
 const CHUNK: usize = 8 * 1024;
+/// How much of a body that nobody wants is still read, in bytes: a front door passes on no more.
+const DRAIN_LIMIT: usize = 1024 * 1024;
 
 /// A request as it arrived.
 pub struct Incoming(Request);
@@ -77,7 +79,14 @@ impl Incoming {
         String::from_utf8(value).ok()
     }
 
-    /// Reads the body, stopping as soon as it is known to be longer than `limit` bytes.
+    /// How long the client says the body is, in bytes.
+    pub fn content_length(&self) -> Option<usize> {
+        self.header("content-length")?.parse().ok()
+    }
+
+    /// Reads the body and keeps at most `limit` bytes of it. What is longer is read to its end all the same, within
+    /// bounds: a server that answers and closes while the other side still sends resets the connection, and the answer
+    /// may be lost with it.
     ///
     /// # Errors
     /// [`BodyError`]
@@ -87,20 +96,35 @@ impl Incoming {
         drop(handled);
         let read = async {
             let mut body = Vec::new();
+            let mut passed_over: usize = 0;
             loop {
                 let (result, chunk) = stream.read(Vec::with_capacity(CHUNK)).await;
-                body.extend_from_slice(&chunk);
-                if body.len() > limit {
+                if passed_over == 0 && body.len().saturating_add(chunk.len()) <= limit {
+                    body.extend_from_slice(&chunk);
+                } else {
+                    passed_over = passed_over.saturating_add(chunk.len());
+                }
+                let ended = !matches!(result, StreamResult::Complete(_));
+                if passed_over > 0 && (ended || passed_over > DRAIN_LIMIT) {
                     return Err(BodyError::TooLong);
                 }
-                match result {
-                    StreamResult::Complete(_) => {}
-                    StreamResult::Dropped | StreamResult::Cancelled => break,
+                if ended {
+                    break;
                 }
             }
             received.await.map(|_| body).map_err(|_| BodyError::Incomplete)
         };
         within(BODY_BUDGET, read).await.unwrap_or(Err(BodyError::Incomplete))
+    }
+
+    /// The answer to a request that is refused without a look at its body, which is read to its end first; see
+    /// [`Self::body`]. One that says it is longer than anybody reads is not waited for.
+    pub async fn refuse(self, refusal: Answer) -> Answer {
+        if self.content_length().is_none_or(|length| length <= DRAIN_LIMIT) {
+            // Whether all of it came makes no difference to the refusal.
+            let _ = self.body(0).await;
+        }
+        refusal
     }
 }
 
