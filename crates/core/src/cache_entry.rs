@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use crate::{
+    code::Code,
     expiry::Expiry,
     link::{Link, Lookup},
     ports::Write,
@@ -20,19 +21,47 @@ use crate::{
 /// refuses writes can stay hidden.
 pub const NEGATIVE_LIFETIME: Duration = Duration::from_secs(10);
 
-/// What to keep in the cache of a look-up, for how long, and whether it may replace what is there; `None` when nothing
-/// is worth keeping. A link replaces anything; that there is none never does, so that it cannot hide a new link.
+/// The lifetimes of links differ by a part of this: those that came into the cache together do not leave it together.
+const JITTER_STEPS: u32 = 1024;
+
+/// An entry for the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What is kept.
+    pub value: String,
+    /// For how long at most.
+    pub lifetime: Duration,
+    /// Whether it may replace what is there.
+    pub write: Write,
+}
+
+/// What to keep in the cache of a look-up; `None` when nothing is worth keeping. A link is kept for nine tenths of
+/// `longest` to all of it, depending on its code, and never past its expiry. It replaces anything; that there is none
+/// never does, so that it cannot hide a new link.
 #[must_use]
-pub fn encode(lookup: &Lookup, now: Timestamp, longest: Duration) -> Option<(String, Duration, Write)> {
+pub fn encode(code: &Code, lookup: &Lookup, now: Timestamp, longest: Duration) -> Option<Entry> {
+    let none =
+        |value: &str| Entry { value: value.into(), lifetime: NEGATIVE_LIFETIME, write: Write::KeepExisting };
     match lookup {
         Lookup::Live(link) => {
-            let lifetime = longest.min(Duration::from_millis(link.expiry.millis_left(now)));
+            let left = Duration::from_millis(link.expiry.millis_left(now));
+            let lifetime = longest.saturating_sub(jitter(code, longest)).min(left);
             let value = format!("{} {}", link.expiry.at().unix_millis(), link.target);
-            (!lifetime.is_zero()).then_some((value, lifetime, Write::Replace))
+            (!lifetime.is_zero()).then_some(Entry { value, lifetime, write: Write::Replace })
         }
-        Lookup::Unknown => Some(("-".into(), NEGATIVE_LIFETIME, Write::KeepExisting)),
-        Lookup::Expired => Some(("x".into(), NEGATIVE_LIFETIME, Write::KeepExisting)),
+        Lookup::Unknown => Some(none("-")),
+        Lookup::Expired => Some(none("x")),
     }
+}
+
+/// Up to a tenth of `longest`. By the code, and not by chance: any spread over the codes will do.
+fn jitter(code: &Code, longest: Duration) -> Duration {
+    let spread = code
+        .as_str()
+        .bytes()
+        .fold(0_u32, |sum, byte| sum.wrapping_add(u32::from(byte)).wrapping_mul(0x9E37_79B1).rotate_left(13));
+    let step = spread.checked_rem(JITTER_STEPS).unwrap_or_default();
+    longest.mul_f64(0.1 * f64::from(step) / f64::from(JITTER_STEPS))
 }
 
 /// Reads a value back. `None`, a miss, for anything that [`encode`] did not write and for a link that is over: its code
@@ -59,6 +88,10 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix_millis(1_000_000);
     const HOUR: Duration = Duration::from_hours(1);
 
+    fn code() -> Code {
+        Code::from_number(7)
+    }
+
     fn live(millis_left: i64) -> Lookup {
         let expiry = Expiry::stored(Timestamp::from_unix_millis(NOW.unix_millis() + millis_left));
         Lookup::Live(Link { target: TargetUrl::parse("https://example.com/", &[]).unwrap(), expiry })
@@ -66,30 +99,44 @@ mod tests {
 
     #[test]
     fn a_link_is_read_back_as_it_was() {
-        let (value, lifetime, write) = encode(&live(7_200_000), NOW, HOUR).unwrap();
-        assert_eq!(value, "8200000 https://example.com/");
-        assert_eq!((lifetime, write), (HOUR, Write::Replace));
-        assert_eq!(decode(value.as_bytes(), NOW), Some(live(7_200_000)));
+        let entry = encode(&code(), &live(7_200_000), NOW, HOUR).unwrap();
+        assert_eq!((entry.value.as_str(), entry.write), ("8200000 https://example.com/", Write::Replace));
+        assert_eq!(decode(entry.value.as_bytes(), NOW), Some(live(7_200_000)));
+    }
+
+    #[test]
+    fn links_that_are_cached_together_leave_the_cache_at_different_times() {
+        let lifetimes: Vec<Duration> = (0..1000)
+            .map(|number| encode(&Code::from_number(number), &live(7_200_000), NOW, HOUR).unwrap().lifetime)
+            .collect();
+        assert!(lifetimes.iter().all(|lifetime| (HOUR * 9 / 10..=HOUR).contains(lifetime)));
+        // In none of ten equal parts of the spread are more than twice as many as there would be on average.
+        for part in 0..10 {
+            let from = HOUR * 9 / 10 + HOUR / 100 * part;
+            let within = lifetimes.iter().filter(|lifetime| (from..from + HOUR / 100).contains(lifetime));
+            assert!(within.count() < 200, "part {part}");
+        }
     }
 
     #[test]
     fn a_link_is_kept_no_longer_than_it_lives() {
-        assert_eq!(encode(&live(1500), NOW, HOUR).unwrap().1, Duration::from_millis(1500));
-        assert_eq!(encode(&live(0), NOW, HOUR), None);
+        let lifetime = encode(&code(), &live(1500), NOW, HOUR).unwrap().lifetime;
+        assert_eq!(lifetime, Duration::from_millis(1500));
+        assert_eq!(encode(&code(), &live(0), NOW, HOUR), None);
     }
 
     #[test]
     fn a_link_that_is_over_is_a_miss() {
-        let (value, ..) = encode(&live(1), NOW, HOUR).unwrap();
-        assert_eq!(decode(value.as_bytes(), Timestamp::from_unix_millis(NOW.unix_millis() + 1)), None);
+        let entry = encode(&code(), &live(1), NOW, HOUR).unwrap();
+        assert_eq!(decode(entry.value.as_bytes(), Timestamp::from_unix_millis(NOW.unix_millis() + 1)), None);
     }
 
     #[test]
     fn that_there_is_no_link_never_replaces_an_entry() {
         for lookup in [Lookup::Unknown, Lookup::Expired] {
-            let (value, lifetime, write) = encode(&lookup, NOW, HOUR).unwrap();
-            assert_eq!((lifetime, write), (NEGATIVE_LIFETIME, Write::KeepExisting));
-            assert_eq!(decode(value.as_bytes(), NOW), Some(lookup));
+            let entry = encode(&code(), &lookup, NOW, HOUR).unwrap();
+            assert_eq!((entry.lifetime, entry.write), (NEGATIVE_LIFETIME, Write::KeepExisting));
+            assert_eq!(decode(entry.value.as_bytes(), NOW), Some(lookup));
         }
     }
 

@@ -4,10 +4,10 @@ use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, VecDeque},
     future::{Future, ready},
-    time::Duration,
 };
 
 use crate::{
+    cache_entry::Entry,
     code::Code,
     expiry::Expiry,
     link::{Link, Lookup, NewLink},
@@ -123,11 +123,15 @@ impl LinkCache for FakeCache {
         ready(self.value(code.as_str()).map(String::into_bytes))
     }
 
-    fn put(&self, code: &Code, value: String, _: Duration, write: Write) -> impl Future<Output = ()> {
-        if write == Write::Replace || self.value(code.as_str()).is_none() {
-            self.insert(code.as_str(), &value);
-        }
+    fn put(&self, code: &Code, entry: Entry) -> impl Future<Output = ()> {
+        self.put_soon(code, entry);
         ready(())
+    }
+
+    fn put_soon(&self, code: &Code, entry: Entry) {
+        if entry.write == Write::Replace || self.value(code.as_str()).is_none() {
+            self.insert(code.as_str(), &entry.value);
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod draft;
 mod expiry;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fakes;
+mod hot_links;
 mod link;
 pub mod ports;
 mod resolve_link;
@@ -35,6 +36,7 @@ pub use code::{Code, CodeError, GENERATED_CODES, GENERATED_LENGTH};
 pub use create_link::{CreateError, create_link};
 pub use draft::{Draft, Problems};
 pub use expiry::{Expiry, ExpiryError, LifetimeLimits};
+pub use hot_links::HotLinks;
 pub use link::{Link, Lookup, NewLink};
 pub use resolve_link::resolve_link;
 pub use target_url::{Authority, TargetUrl, UrlError};

@@ -3,11 +3,12 @@
 //! Only the store may fail: it alone knows the truth. The cache and the pool make things faster; an implementation
 //! whose cache or pool cannot answer in time reports that where it happens and behaves as if it were empty.
 
-use std::{future::Future, time::Duration};
+use std::future::Future;
 
 use thiserror::Error;
 
 use crate::{
+    cache_entry::Entry,
     code::Code,
     link::{Lookup, NewLink},
 };
@@ -64,8 +65,11 @@ pub trait LinkCache {
     /// The value for a code; `None` when there is none or the cache cannot answer.
     fn get(&self, code: &Code) -> impl Future<Output = Option<Vec<u8>>>;
 
-    /// Keeps a value for a while, if the cache can.
-    fn put(&self, code: &Code, value: String, lifetime: Duration, write: Write) -> impl Future<Output = ()>;
+    /// Keeps an entry, if the cache can.
+    fn put(&self, code: &Code, entry: Entry) -> impl Future<Output = ()>;
+
+    /// The same without anybody waiting for it: it may be done after the caller was answered.
+    fn put_soon(&self, code: &Code, entry: Entry);
 }
 
 /// Codes generated ahead, each handed out once.

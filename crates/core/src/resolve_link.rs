@@ -5,12 +5,14 @@ use std::time::Duration;
 use crate::{
     cache_entry,
     code::Code,
+    hot_links::HotLinks,
     link::Lookup,
     ports::{LinkCache, LinkStore, StoreError},
     time::Timestamp,
 };
 
-/// Looks a code up, in the cache first. `cache_ttl` is the longest that the cache keeps what the store said.
+/// Looks a code up: among the links that this instance just followed, in the cache, in the store. `cache_ttl` is the
+/// longest that the cache keeps what the store said.
 ///
 /// # Errors
 /// [`StoreError`] when the cache did not know and the store gave no answer: the code may well have a link.
@@ -18,16 +20,28 @@ pub async fn resolve_link(
     code: &Code,
     now: Timestamp,
     cache_ttl: Duration,
+    hot: &HotLinks,
     cache: &impl LinkCache,
     store: &impl LinkStore,
 ) -> Result<Lookup, StoreError> {
-    let cached = cache.get(code).await.and_then(|value| cache_entry::decode(&value, now));
-    if let Some(lookup) = cached {
-        return Ok(lookup);
+    if let Some(link) = hot.get(code, now) {
+        return Ok(Lookup::Live(link));
     }
-    let lookup = store.find(code).await?;
-    if let Some((value, lifetime, write)) = cache_entry::encode(&lookup, now, cache_ttl) {
-        cache.put(code, value, lifetime, write).await;
+    let cached = cache.get(code).await.and_then(|value| cache_entry::decode(&value, now));
+    let lookup = if let Some(lookup) = cached {
+        lookup
+    } else if let Some(link) = hot.get(code, now) {
+        // Another request brought it in while this one asked the cache.
+        return Ok(Lookup::Live(link));
+    } else {
+        let lookup = store.find(code).await?;
+        if let Some(entry) = cache_entry::encode(code, &lookup, now, cache_ttl) {
+            cache.put_soon(code, entry);
+        }
+        lookup
+    };
+    if let Lookup::Live(link) = &lookup {
+        hot.put(code, link, now);
     }
     Ok(lookup)
 }
@@ -65,7 +79,32 @@ mod tests {
         cache: &FakeCache,
         store: &FakeStore,
     ) -> Result<Lookup, StoreError> {
-        block_on(resolve_link(&Code::parse(code).unwrap(), now, HOUR, cache, store))
+        let nothing_hot = HotLinks::new(Duration::ZERO);
+        block_on(resolve_link(&Code::parse(code).unwrap(), now, HOUR, &nothing_hot, cache, store))
+    }
+
+    #[test]
+    fn a_hot_link_needs_neither_cache_nor_store() {
+        let (store, cache, live) = world();
+        let hot = HotLinks::new(Duration::from_secs(1));
+        let code = Code::parse("my-link").unwrap();
+        let follow = |code: &Code| block_on(resolve_link(code, NOW, HOUR, &hot, &cache, &store));
+        assert_eq!(follow(&code), Ok(live.clone()));
+        cache.insert("my-link", "-");
+        store.fail(true);
+        assert_eq!(follow(&code), Ok(live));
+    }
+
+    #[test]
+    fn that_there_is_no_link_is_not_remembered() {
+        let (store, cache, live) = world();
+        let hot = HotLinks::new(Duration::from_secs(1));
+        let code = Code::parse("my-link").unwrap();
+        cache.insert("my-link", "-");
+        let follow = || block_on(resolve_link(&code, NOW, HOUR, &hot, &cache, &store));
+        assert_eq!(follow(), Ok(Lookup::Unknown));
+        cache.insert("my-link", "");
+        assert_eq!(follow(), Ok(live));
     }
 
     #[test]

@@ -16,6 +16,7 @@
 )]
 
 mod answer;
+mod batch;
 mod bounded;
 mod cache;
 pub mod endpoint;
@@ -26,4 +27,5 @@ mod pool;
 mod postgres;
 mod redis;
 mod settings;
+mod single_flight;
 mod store;

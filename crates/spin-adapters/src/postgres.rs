@@ -1,7 +1,11 @@
-//! Postgres through Spin. The host keeps a pool of connections for each address; one is taken for a request and given
-//! back at its end, since one held in an instance would starve the others.
+//! Postgres through Spin. The host keeps a pool of connections for each address and resets one each time it hands it
+//! out, which costs as much as a statement. So an instance keeps the one it has while any of its requests wants
+//! Postgres, and gives it back with the last: one held by an idle instance would starve the others.
 
-use std::time::Duration;
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 
 use spin_sdk::pg::{self, Connection, PgError, QueryError};
 use thiserror::Error;
@@ -24,10 +28,25 @@ const INVALID_PARAMETER: &str = "22023";
 pub struct Postgres {
     settings: PostgresSettings,
     rest: Rest,
+    users: Cell<usize>,
+    kept: RefCell<Option<Connection>>,
+}
+
+/// A request that wants Postgres, or will soon.
+pub struct User<'a>(&'a Postgres);
+
+impl Drop for User<'_> {
+    fn drop(&mut self) {
+        let left = self.0.users.get().saturating_sub(1);
+        self.0.users.set(left);
+        if left == 0 {
+            self.0.kept.take();
+        }
+    }
 }
 
 /// Why a statement gave no result.
-#[derive(Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Failure {
     /// There is no partition for the row.
     #[error("this month's partition is missing and cannot be made")]
@@ -43,20 +62,35 @@ pub enum Failure {
 impl Postgres {
     /// A Postgres that is connected to when it is first used.
     pub fn new(settings: PostgresSettings) -> Self {
-        Self { settings, rest: Rest::default() }
+        Self { settings, rest: Rest::default(), users: Cell::default(), kept: RefCell::default() }
     }
 
-    /// Runs statements on a connection. Each is its own transaction: the host hands a connection on without a rollback.
+    /// Lets the instance keep its connection until this is dropped.
+    pub fn user(&self) -> User<'_> {
+        self.users.set(self.users.get().saturating_add(1));
+        User(self)
+    }
+
+    /// Runs a statement. It is a transaction of its own: the host hands a connection on without a rollback.
     pub async fn run<T>(
         &self,
-        statements: impl AsyncFnOnce(&Connection) -> Result<T, pg::Error>,
+        statement: impl AsyncFnOnce(&Connection) -> Result<T, pg::Error>,
     ) -> Result<T, Failure> {
         if self.rest.is_on() {
             return Err(Failure::Unavailable("left alone after a failure".into()));
         }
         let answer = within(BUDGET, async {
-            let connection = Connection::open(self.settings.connection_string()).await?;
-            statements(&connection).await
+            let kept = self.kept.take();
+            let connection = match kept {
+                Some(connection) => connection,
+                None => Connection::open(self.settings.connection_string()).await?,
+            };
+            let result = statement(&connection).await;
+            // After any other error the connection may be unusable, and the host looks when it hands it out again.
+            if result.is_ok() && self.users.get() > 0 {
+                self.kept.replace(Some(connection));
+            }
+            result
         });
         let Some(result) = answer.await else {
             self.rest.begin(REST);

@@ -64,8 +64,20 @@ pub struct LinkSettings {
 pub struct CachingSettings {
     /// `cache_ttl_seconds` (3600): the longest that Redis keeps a link.
     pub cache_ttl: Duration,
+    /// `hot_link_ttl_millis` (1000): how long an instance remembers a link that it followed; 0 is not at all.
+    pub hot_link_ttl: Duration,
     /// `redirect_max_age` (0) and `edge_ttl_seconds` (10).
     pub redirect: RedirectCaching,
+}
+
+/// Reads `cache_ttl_seconds` (3600): the longest that Redis keeps a link.
+pub async fn cache_ttl(variables: &impl Variables) -> Result<Duration, SettingError> {
+    Ok(Duration::from_secs(u64::from(number::<u32>(variables, "cache_ttl_seconds", 1).await?)))
+}
+
+/// Reads `pool_prefetch` (16): how many codes an instance takes from the pool at a time at most.
+pub async fn pool_prefetch(variables: &impl Variables) -> Result<usize, SettingError> {
+    Ok(usize::from(number::<u16>(variables, "pool_prefetch", 1).await?))
 }
 
 /// `allowed_origins` (`*`): which origins a browser lets read the answers.
@@ -116,9 +128,10 @@ impl LinkSettings {
 impl CachingSettings {
     /// Reads the variables.
     pub async fn read(variables: &impl Variables) -> Result<Self, SettingError> {
-        let cache_ttl: u32 = number(variables, "cache_ttl_seconds", 1).await?;
+        let hot_link_ttl: u32 = number(variables, "hot_link_ttl_millis", 0).await?;
         Ok(Self {
-            cache_ttl: Duration::from_secs(u64::from(cache_ttl)),
+            cache_ttl: cache_ttl(variables).await?,
+            hot_link_ttl: Duration::from_millis(u64::from(hot_link_ttl)),
             redirect: RedirectCaching {
                 max_age: number(variables, "redirect_max_age", 0).await?,
                 edge_ttl: number(variables, "edge_ttl_seconds", 0).await?,
@@ -286,6 +299,8 @@ mod tests {
             ("public_hosts", "sho.rt, www.sho.rt:8443"),
             ("allowed_origins", "*"),
             ("cache_ttl_seconds", "3600"),
+            ("hot_link_ttl_millis", "1000"),
+            ("pool_prefetch", "16"),
             ("redirect_max_age", "0"),
             ("edge_ttl_seconds", "10"),
         ]);
@@ -330,6 +345,7 @@ mod tests {
             block_on(async {
                 LinkSettings::read(&variables).await?;
                 CachingSettings::read(&variables).await?;
+                pool_prefetch(&variables).await?;
                 AllowedOrigins::read(&variables).await?;
                 RedisSettings::read(&variables, "redis_cache").await?;
                 PostgresSettings::read(&variables).await.map(|_| ())
@@ -343,6 +359,8 @@ mod tests {
             ("postgres_host", ""),
             ("postgres_sslmode", "verify-full"),
             ("redis_cache_tls", "yes"),
+            ("hot_link_ttl_millis", "-1"),
+            ("pool_prefetch", "0"),
             ("redis_cache_host", "a b"),
             ("default_ttl_days", "9999"),
             ("max_ttl_days", "-1"),

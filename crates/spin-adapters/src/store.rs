@@ -1,78 +1,185 @@
-//! The durable record of links, in Postgres. Each call is one statement that runs one function of the database.
+//! The durable record of links, in Postgres. What the requests of an instance want at the same time goes into one
+//! statement, which runs one function of the database for each of them.
+
+use std::{rc::Rc, time::Duration};
 
 use shortlink_core::{
     Code, Expiry, Link, Lookup, NewLink, TargetUrl, Timestamp,
     ports::{Claim, LinkStore, StoreError},
 };
-use spin_sdk::pg::{Connection, DbValue, Error, ParameterValue};
+use spin_sdk::{
+    pg::{Connection, DbValue, Error, ParameterValue},
+    time::sleep,
+    wasip3::wit_bindgen::spawn,
+};
 
-use crate::postgres::{Failure, Postgres};
+use crate::{
+    batch::{Batch, Tasks},
+    postgres::{Failure, Postgres},
+};
 
-const CREATE: &str = "select from shortlink.create_short_link(\
-    $1, $2, timestamptz 'epoch' + $3::bigint * interval '1 millisecond', $4)";
-const RESOLVE: &str = "select url, (extract(epoch from expires_at) * 1000)::bigint, expired \
-    from shortlink.resolve_short_link($1)";
+const CREATE: &str = "select shortlink.create_short_links($1, $2, $3, $4)";
+const RESOLVE: &str = "select shortlink.resolve_short_links($1)";
 const CREATE_PARTITION: &str = "select shortlink.create_short_link_partition(now())";
 const HAS_PARTITION: &str = "select where shortlink.short_link_partition_exists(now())";
+/// How often a request looks whether the statement that another one runs for it is over.
+const POLL: Duration = Duration::from_millis(1);
+
+const TASKS: Tasks = Tasks { pause: || Box::pin(sleep(POLL)), spawn: |task| spawn(task) };
 
 /// The links in Postgres.
-pub struct PostgresStore(pub Postgres);
+pub struct PostgresStore {
+    links: Rc<Links>,
+    creates: Rc<Batch<NewLink, Result<Claim, Failure>>>,
+    finds: Rc<Batch<Code, Result<Lookup, StoreError>>>,
+}
+
+/// The statements.
+struct Links(Postgres);
 
 impl PostgresStore {
+    /// The links in this Postgres.
+    pub fn new(postgres: Postgres) -> Self {
+        Self { links: Rc::new(Links(postgres)), creates: Batch::new(TASKS), finds: Batch::new(TASKS) }
+    }
+
     /// Whether links can be stored this month.
     ///
     /// # Errors
     /// [`Failure`] when Postgres does not answer.
     pub async fn has_partition(&self) -> Result<bool, Failure> {
-        self.0.run(async |connection| Ok(connection.execute(HAS_PARTITION, []).await? > 0)).await
-    }
-
-    async fn claim(&self, link: &NewLink) -> Result<Claim, Failure> {
-        let parameters = [
-            ParameterValue::Str(link.code.to_string()),
-            ParameterValue::Str(link.link.target.to_string()),
-            ParameterValue::Int64(link.link.expiry.at().unix_millis()),
-            ParameterValue::Boolean(link.is_custom),
-        ];
-        let rows = self.0.run(async |connection| connection.execute(CREATE, parameters).await).await?;
-        Ok(if rows == 0 { Claim::Taken } else { Claim::Created })
-    }
-
-    async fn create_partition(&self) -> Result<u64, Failure> {
-        self.0.run(async |connection| connection.execute(CREATE_PARTITION, []).await).await
+        self.links.0.run(async |connection| Ok(connection.execute(HAS_PARTITION, []).await? > 0)).await
     }
 }
 
 impl LinkStore for PostgresStore {
     async fn create(&self, link: &NewLink) -> Result<Claim, StoreError> {
-        let claim = match self.claim(link).await {
-            // Creates go on when the batch has not made this month's partition.
-            Err(Failure::NoPartition) => match self.create_partition().await {
-                Ok(_) => self.claim(link).await,
-                Err(failure) => Err(failure),
-            },
-            claim => claim,
-        };
-        match claim {
-            // Code and URL were checked on the way here, so it is the expiry, and the clocks differ.
-            Err(Failure::Refused) => Ok(Claim::Over),
-            claim => claim.map_err(|failure| unavailable(&failure)),
-        }
+        let _user = self.links.0.user();
+        let links = self.links.clone();
+        let claim = self.creates.ask(link.clone(), async move |new| links.create_all(new).await).await;
+        claim.unwrap_or_else(|| Err(abandoned())).map_err(|failure| unavailable(&failure))
     }
 
     async fn find(&self, code: &Code) -> Result<Lookup, StoreError> {
-        let parameters = [ParameterValue::Str(code.to_string())];
-        let row = self.0.run(async |connection| first_row(connection, RESOLVE, parameters).await).await;
-        match row.map_err(|failure| unavailable(&failure))?.as_deref() {
-            None => Ok(Lookup::Unknown),
-            Some([_, _, DbValue::Boolean(true)]) => Ok(Lookup::Expired),
-            Some([DbValue::Str(url), DbValue::Int64(at), DbValue::Boolean(false)]) => {
-                let target = TargetUrl::stored(url)
-                    .ok_or_else(|| StoreError::Unusable(format!("the URL of {code}")))?;
-                let expiry = Expiry::stored(Timestamp::from_unix_millis(*at));
-                Ok(Lookup::Live(Link { target, expiry }))
+        let _user = self.links.0.user();
+        let links = self.links.clone();
+        let lookup = self.finds.ask(code.clone(), async move |codes| links.find_all(codes).await).await;
+        lookup.unwrap_or_else(|| Err(unavailable(&abandoned())))
+    }
+}
+
+impl Links {
+    /// Claims codes; whatever fails, fails all of them together.
+    async fn claim(&self, links: &[NewLink]) -> Result<Vec<Claim>, Failure> {
+        let parameters = create_parameters(links);
+        let created = self.0.run(async |connection| value(connection, CREATE, parameters).await).await?;
+        let Some(DbValue::ArrayInt32(created)) = created else {
+            return Err(Failure::Unavailable("the database did not say what it created".into()));
+        };
+        Ok(claims(links.len(), &created))
+    }
+
+    async fn claim_in_a_partition(&self, links: &[NewLink]) -> Result<Vec<Claim>, Failure> {
+        match self.claim(links).await {
+            // Creates go on when the batch has not made this month's partition.
+            Err(Failure::NoPartition) => {
+                self.0.run(async |connection| connection.execute(CREATE_PARTITION, []).await).await?;
+                self.claim(links).await
             }
-            Some(_) => Err(StoreError::Unusable(format!("a column of {code} has another type"))),
+            claims => claims,
+        }
+    }
+
+    async fn create_all(&self, mut links: Vec<NewLink>) -> Vec<Result<Claim, Failure>> {
+        // In one order everywhere: two statements that wait for each other's codes would never end.
+        let mut order: Vec<usize> = (0..links.len()).collect();
+        order.sort_by(|a, b| links.get(*a).map(|link| &link.code).cmp(&links.get(*b).map(|link| &link.code)));
+        links.sort_by(|a, b| a.code.cmp(&b.code));
+        let claims = match self.claim_in_a_partition(&links).await {
+            Ok(claims) => claims.into_iter().map(Ok).collect(),
+            // One of them was refused, and the others had to fail with it.
+            Err(Failure::Refused) => self.create_each(links).await,
+            Err(failure) => vec![Err(failure); links.len()],
+        };
+        let mut in_order: Vec<_> = order.into_iter().zip(claims).collect();
+        in_order.sort_by_key(|(position, _)| *position);
+        in_order.into_iter().map(|(_, claim)| claim).collect()
+    }
+
+    async fn create_each(&self, links: Vec<NewLink>) -> Vec<Result<Claim, Failure>> {
+        let mut claims = Vec::new();
+        for link in links {
+            claims.push(match self.claim_in_a_partition(&[link]).await {
+                Ok(claimed) => claimed.first().copied().ok_or(Failure::Refused),
+                // Code and URL were checked on the way here, so it is the expiry, and the clocks differ.
+                Err(Failure::Refused) => Ok(Claim::Over),
+                Err(failure) => Err(failure),
+            });
+        }
+        claims
+    }
+
+    async fn find_all(&self, codes: Vec<Code>) -> Vec<Result<Lookup, StoreError>> {
+        let asked = codes.iter().map(|code| Some(code.to_string())).collect();
+        let parameters = vec![ParameterValue::ArrayStr(asked)];
+        match self.0.run(async |connection| value(connection, RESOLVE, parameters).await).await {
+            Ok(found) => lookups(&codes, found),
+            Err(failure) => vec![Err(unavailable(&failure)); codes.len()],
+        }
+    }
+}
+
+/// The task that ran the statement for this request was cancelled.
+fn abandoned() -> Failure {
+    Failure::Unavailable("the statement was cancelled".into())
+}
+
+fn create_parameters(links: &[NewLink]) -> Vec<ParameterValue> {
+    let texts = |text: fn(&NewLink) -> String| {
+        ParameterValue::ArrayStr(links.iter().map(|link| Some(text(link))).collect())
+    };
+    let expiries = links.iter().map(|link| Some(link.link.expiry.at().unix_millis())).collect();
+    let custom = links.iter().map(|link| Some(i32::from(link.is_custom))).collect();
+    vec![
+        texts(|link| link.code.to_string()),
+        texts(|link| link.link.target.to_string()),
+        ParameterValue::ArrayInt64(expiries),
+        ParameterValue::ArrayInt32(custom),
+    ]
+}
+
+/// What became of each of `count` links, from the positions, beginning at 1, of those that were created.
+fn claims(count: usize, created: &[Option<i32>]) -> Vec<Claim> {
+    (1..=count)
+        .map(|position| {
+            let is_this =
+                |created: &Option<i32>| created.and_then(|n| usize::try_from(n).ok()) == Some(position);
+            if created.iter().any(is_this) { Claim::Created } else { Claim::Taken }
+        })
+        .collect()
+}
+
+/// What is known about each code, from what the database says about each.
+fn lookups(codes: &[Code], found: Option<DbValue>) -> Vec<Result<Lookup, StoreError>> {
+    match found {
+        Some(DbValue::ArrayStr(found)) if found.len() == codes.len() => {
+            codes.iter().zip(&found).map(|(code, found)| read(code, found.as_deref())).collect()
+        }
+        _ => vec![Err(StoreError::Unusable("not one answer for each code".into())); codes.len()],
+    }
+}
+
+fn read(code: &Code, found: Option<&str>) -> Result<Lookup, StoreError> {
+    let link = |found: &str| {
+        let (at, url) = found.split_once(' ')?;
+        let expiry = Expiry::stored(Timestamp::from_unix_millis(at.parse().ok()?));
+        Some(Link { target: TargetUrl::stored(url)?, expiry })
+    };
+    match found {
+        None => Ok(Lookup::Unknown),
+        Some("") => Ok(Lookup::Expired),
+        Some(found) => {
+            link(found).map(Lookup::Live).ok_or_else(|| StoreError::Unusable(format!("the URL of {code}")))
         }
     }
 }
@@ -81,16 +188,53 @@ fn unavailable(failure: &Failure) -> StoreError {
     StoreError::Unavailable(failure.to_string())
 }
 
-async fn first_row(
+/// The first value of the first row.
+async fn value(
     connection: &Connection,
     statement: &str,
-    parameters: impl Into<Vec<ParameterValue>>,
-) -> Result<Option<Vec<DbValue>>, Error> {
+    parameters: Vec<ParameterValue>,
+) -> Result<Option<DbValue>, Error> {
     let mut result = connection.query(statement, parameters).await?;
     let mut first = None;
     while let Some(row) = result.rows().next().await {
-        first.get_or_insert(row);
+        first = first.or_else(|| row.into_iter().next());
     }
     result.result().await?;
     Ok(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_link_is_told_from_the_others_by_its_position() {
+        assert_eq!(claims(3, &[Some(3), Some(1)]), [Claim::Created, Claim::Taken, Claim::Created]);
+    }
+
+    #[test]
+    fn no_link_was_created_unless_the_database_says_so() {
+        assert_eq!(claims(1, &[Some(0), Some(-1), Some(9), None]), [Claim::Taken]);
+    }
+
+    #[test]
+    fn each_code_gets_its_own_link() {
+        let codes: Vec<Code> = (0..4).map(Code::from_number).collect();
+        let found = ["", "1000 javascript:alert(1)", "1000 https://three.example/"];
+        let found = found.iter().map(|text| Some((*text).to_owned())).chain([None]).collect();
+        let lookups = lookups(&codes, Some(DbValue::ArrayStr(found)));
+        assert_eq!(lookups[0], Ok(Lookup::Expired));
+        assert!(matches!(lookups[1], Err(StoreError::Unusable(_))));
+        let Ok(Lookup::Live(link)) = &lookups[2] else { panic!("{:?}", lookups[2]) };
+        assert_eq!(link.target.to_string(), "https://three.example/");
+        assert_eq!(lookups[3], Ok(Lookup::Unknown));
+    }
+
+    #[test]
+    fn a_lack_of_answers_is_never_taken_for_a_lack_of_links() {
+        let codes: Vec<Code> = (0..2).map(Code::from_number).collect();
+        for found in [Some(DbValue::ArrayStr(vec![None])), Some(DbValue::DbNull), None] {
+            assert!(lookups(&codes, found).iter().all(Result::is_err));
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! `POST /v1/shortlink`.
 
+use std::time::Duration;
+
 use shortlink_core::{Authority, Draft, create_link};
 use spin_sdk::wasip3::{
     http::types::{ErrorCode, Request, Response},
@@ -16,8 +18,7 @@ use crate::{
     postgres::Postgres,
     redis::Redis,
     settings::{
-        AllowedOrigins, CachingSettings, LinkSettings, PostgresSettings, RedisSettings, SettingError,
-        SpinVariables,
+        self, AllowedOrigins, LinkSettings, PostgresSettings, RedisSettings, SettingError, SpinVariables,
     },
     store::PostgresStore,
 };
@@ -28,7 +29,7 @@ const BODY_LIMIT: usize = 32 * 1024;
 
 struct State {
     links: LinkSettings,
-    caching: CachingSettings,
+    cache_ttl: Duration,
     origins: AllowedOrigins,
     cache: RedisCache,
     pool: RedisPool,
@@ -44,11 +45,14 @@ impl State {
         let variables = &SpinVariables;
         Ok(Self {
             links: LinkSettings::read(variables).await?,
-            caching: CachingSettings::read(variables).await?,
+            cache_ttl: settings::cache_ttl(variables).await?,
             origins: AllowedOrigins::read(variables).await?,
-            cache: RedisCache(Redis::new(RedisSettings::read(variables, "redis_cache").await?)),
-            pool: RedisPool(Redis::new(RedisSettings::read(variables, "redis_codes").await?)),
-            store: PostgresStore(Postgres::new(PostgresSettings::read(variables).await?)),
+            cache: RedisCache::new(Redis::new(RedisSettings::read(variables, "redis_cache").await?)),
+            pool: RedisPool::new(
+                Redis::new(RedisSettings::read(variables, "redis_codes").await?),
+                settings::pool_prefetch(variables).await?,
+            ),
+            store: PostgresStore::new(Postgres::new(PostgresSettings::read(variables).await?)),
         })
     }
 
@@ -56,12 +60,14 @@ impl State {
         match request.verb() {
             Verb::Post => self.create(request).await.unwrap_or_else(|refusal| refusal),
             Verb::Options => Answer::options(METHODS),
-            Verb::Get | Verb::Other => Answer::wrong_method(METHODS),
+            Verb::Get | Verb::Other => request.refuse(Answer::wrong_method(METHODS)).await,
         }
     }
 
     async fn create(&self, request: Incoming) -> Result<Answer, Answer> {
-        check_head(&request)?;
+        if let Some(refusal) = refusal(&request) {
+            return Err(request.refuse(refusal).await);
+        }
         let mut own = self.links.public_hosts.clone();
         own.extend(request.authority().as_deref().and_then(Authority::parse));
         let body = request.body(BODY_LIMIT).await.map_err(|error| match error {
@@ -71,8 +77,7 @@ impl State {
         let now = super::now();
         let draft =
             Draft::from_json(&body, now, self.links.limits, &own).map_err(|error| Answer::invalid(&error))?;
-        let ttl = self.caching.cache_ttl;
-        create_link(draft, now, ttl, &self.store, &self.cache, &self.pool, get_random_u64)
+        create_link(draft, now, self.cache_ttl, &self.store, &self.cache, &self.pool, get_random_u64)
             .await
             .map(|code| Answer::created(&code))
             .map_err(|error| Answer::create_failed(&error))
@@ -83,18 +88,14 @@ fn too_long() -> Answer {
     Answer::error(413, "the body must have at most 32 KiB")
 }
 
-/// Refuses what the headers alone show to be wrong, before any of the body is read.
-fn check_head(request: &Incoming) -> Result<(), Answer> {
+/// The answer to a request whose headers alone show that it is wrong.
+fn refusal(request: &Incoming) -> Option<Answer> {
     let content_type = request.header("content-type").unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
-        return Err(Answer::error(415, "the content type must be application/json"));
+        return Some(Answer::error(415, "the content type must be application/json"));
     }
-    let length = request.header("content-length").and_then(|length| length.parse::<usize>().ok());
-    if length.is_some_and(|length| length > BODY_LIMIT) {
-        return Err(too_long());
-    }
-    Ok(())
+    request.content_length().is_some_and(|length| length > BODY_LIMIT).then(too_long)
 }
 
 /// Answers a request.

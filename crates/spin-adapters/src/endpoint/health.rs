@@ -62,8 +62,8 @@ impl State {
         let variables = &SpinVariables;
         Ok(Self {
             cache: Redis::new(RedisSettings::read(variables, "redis_cache").await?),
-            pool: RedisPool(Redis::new(RedisSettings::read(variables, "redis_codes").await?)),
-            store: PostgresStore(Postgres::new(PostgresSettings::read(variables).await?)),
+            pool: RedisPool::new(Redis::new(RedisSettings::read(variables, "redis_codes").await?), 1),
+            store: PostgresStore::new(Postgres::new(PostgresSettings::read(variables).await?)),
         })
     }
 
@@ -115,7 +115,7 @@ pub async fn respond(request: Request) -> Result<Response, ErrorCode> {
     http::response(match request.verb() {
         Verb::Get if request.path().ends_with("/ready") => ready().await,
         Verb::Get => Answer::json(200, &Health { status: "ok" }),
-        Verb::Post | Verb::Options | Verb::Other => Answer::wrong_method(METHODS),
+        Verb::Post | Verb::Options | Verb::Other => request.refuse(Answer::wrong_method(METHODS)).await,
     })
 }
 

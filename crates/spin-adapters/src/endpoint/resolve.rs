@@ -1,7 +1,12 @@
 //! `GET /v1/shortlink/{code}`.
 
-use shortlink_core::{Code, Lookup, Timestamp, resolve_link};
-use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
+use std::time::Duration;
+
+use shortlink_core::{Code, HotLinks, Lookup, Timestamp, resolve_link};
+use spin_sdk::{
+    time::sleep,
+    wasip3::http::types::{ErrorCode, Request, Response},
+};
 
 use super::with_cors;
 use crate::{
@@ -14,16 +19,20 @@ use crate::{
     settings::{
         AllowedOrigins, CachingSettings, PostgresSettings, RedisSettings, SettingError, SpinVariables,
     },
+    single_flight::SingleFlight,
     store::PostgresStore,
 };
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
+/// How often a request looks whether another one's look-up of the same code is over.
+const FLIGHT_POLL: Duration = Duration::from_millis(2);
 
 struct State {
     caching: CachingSettings,
     origins: AllowedOrigins,
+    hot: HotLinks,
     cache: RedisCache,
-    store: PostgresStore,
+    store: SingleFlight<PostgresStore>,
 }
 
 thread_local! {
@@ -33,19 +42,22 @@ thread_local! {
 impl State {
     async fn build() -> Result<Self, SettingError> {
         let variables = &SpinVariables;
+        let caching = CachingSettings::read(variables).await?;
+        let store = PostgresStore::new(Postgres::new(PostgresSettings::read(variables).await?));
         Ok(Self {
-            caching: CachingSettings::read(variables).await?,
+            hot: HotLinks::new(caching.hot_link_ttl),
+            caching,
             origins: AllowedOrigins::read(variables).await?,
-            cache: RedisCache(Redis::new(RedisSettings::read(variables, "redis_cache").await?)),
-            store: PostgresStore(Postgres::new(PostgresSettings::read(variables).await?)),
+            cache: RedisCache::new(Redis::new(RedisSettings::read(variables, "redis_cache").await?)),
+            store: SingleFlight::new(store, || Box::pin(sleep(FLIGHT_POLL))),
         })
     }
 
-    async fn answer(&self, request: &Incoming, now: Timestamp) -> Answer {
+    async fn answer(&self, request: Incoming, now: Timestamp) -> Answer {
         match request.verb() {
             Verb::Get => self.follow(&request.path(), now).await,
             Verb::Options => Answer::options(METHODS),
-            Verb::Post | Verb::Other => Answer::wrong_method(METHODS),
+            Verb::Post | Verb::Other => request.refuse(Answer::wrong_method(METHODS)).await,
         }
     }
 
@@ -54,7 +66,7 @@ impl State {
             Ok(code) => code,
             Err(error) => return Answer::not_a_code(error),
         };
-        match resolve_link(&code, now, self.caching.cache_ttl, &self.cache, &self.store).await {
+        match resolve_link(&code, now, self.caching.cache_ttl, &self.hot, &self.cache, &self.store).await {
             Ok(Lookup::Live(link)) => Answer::redirect(&link, now, self.caching.redirect),
             Ok(Lookup::Expired) => Answer::expired(),
             Ok(Lookup::Unknown) => Answer::unknown(),
@@ -71,8 +83,8 @@ pub async fn respond(request: Request) -> Result<Response, ErrorCode> {
     let request = Incoming::new(request);
     let answer = match instance::state(&STATE, State::build).await {
         Ok(state) => {
-            let answer = state.answer(&request, super::now()).await;
-            with_cors(answer, &state.origins, super::origin(&request, &state.origins).as_deref())
+            let origin = super::origin(&request, &state.origins);
+            with_cors(state.answer(request, super::now()).await, &state.origins, origin.as_deref())
         }
         Err(answer) => answer,
     };
