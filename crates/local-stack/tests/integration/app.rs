@@ -14,7 +14,8 @@ use std::{
         LazyLock, Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use postgres::NoTls;
@@ -43,7 +44,7 @@ pub struct Servers {
 
 pub static SERVERS: LazyLock<Servers> = LazyLock::new(Servers::start);
 static SHARED: LazyLock<App> = LazyLock::new(|| {
-    let app = App::own();
+    let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "1000")]);
     app.fill(5_000);
     app
 });
@@ -100,13 +101,15 @@ impl App {
         Self::with(str::to_owned, &[])
     }
 
-    /// A service of its own with another manifest or other values of variables.
+    /// A service of its own with another manifest or other values of variables. Its instances remember no links unless
+    /// told to: what a test does to the cache or to Postgres counts at once.
     pub fn with(change: impl FnOnce(&str) -> String, variables: &[(&str, &str)]) -> Self {
         let servers = &*SERVERS;
         let number = servers.next.fetch_add(1, Ordering::Relaxed);
         let (name, database) = (format!("app-{number}"), format!("short_link_{number}"));
         servers.clone_database(&database);
         let mut values = spin_variables(&servers.ports, &servers.secrets, &database);
+        values.insert("hot_link_ttl_millis".into(), "0".into());
         for redis in ["redis_cache_database", "redis_codes_database"] {
             values.insert(redis.to_owned(), number.to_string());
         }
@@ -175,6 +178,19 @@ impl App {
 
     pub fn cached(&self, code: &str) -> Option<Vec<u8>> {
         redis::cmd("GET").arg(format!("link:{code}")).query(&mut self.cache()).unwrap()
+    }
+
+    /// Waits for an entry: what a look-up found is cached when it is answered already.
+    pub fn wait_until_cached(&self, code: &str, is_it: impl Fn(&[u8]) -> bool) {
+        let began = Instant::now();
+        // The key may hold something that is no text until then.
+        let entry = || -> Option<Vec<u8>> {
+            redis::cmd("GET").arg(format!("link:{code}")).query(&mut self.cache()).ok().flatten()
+        };
+        while !entry().is_some_and(|entry| is_it(&entry)) {
+            assert!(began.elapsed() < Duration::from_secs(10), "{code} is cached as {:?}", entry());
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     pub fn set_cached(&self, code: &str, value: &str) {

@@ -8,7 +8,7 @@ use crate::app::App;
 fn a_code_that_was_unknown_a_moment_ago_is_seen_as_soon_as_it_exists() {
     let app = App::shared();
     assert_eq!(app.get("/v1/shortlink/was-unknown").status, 404);
-    assert_eq!(app.cached("was-unknown").as_deref(), Some(&b"-"[..]), "the negative entry is there");
+    app.wait_until_cached("was-unknown", |entry| entry == b"-");
     app.create(&json!({ "url": "https://example.com", "alias": "was-unknown" })).code();
     assert_eq!(app.get("/v1/shortlink/was-unknown").status, 302);
 }
@@ -36,22 +36,23 @@ fn a_created_link_is_cached_until_it_ends_and_an_hour_at_most() {
     app.create(&json!({ "url": "https://example.com", "alias": "hour" })).code();
     let (expires_at, _) = crate::app::rfc3339_in(std::time::Duration::from_mins(1));
     app.create(&json!({ "url": "https://example.com", "alias": "minute", "expires_at": expires_at })).code();
-    assert!((3_590_000..=3_600_000).contains(&app.cached_for_millis("hour")));
+    // An hour, less up to a tenth of it that depends on the code.
+    assert!((3_230_000..=3_600_000).contains(&app.cached_for_millis("hour")));
     assert!((50_000..=60_000).contains(&app.cached_for_millis("minute")));
 }
 
 #[test]
 fn an_empty_cache_is_filled_from_postgres() {
-    let app = App::shared();
+    let app = App::own();
     app.create(&json!({ "url": "https://example.com", "alias": "refilled" })).code();
     app.uncache("refilled");
     assert_eq!(app.get("/v1/shortlink/refilled").header("location"), Some("https://example.com/"));
-    assert!(app.cached("refilled").unwrap().ends_with(b" https://example.com/"));
+    app.wait_until_cached("refilled", |entry| entry.ends_with(b" https://example.com/"));
 }
 
 #[test]
 fn garbage_in_the_cache_is_a_miss_and_is_overwritten() {
-    let app = App::shared();
+    let app = App::own();
     app.create(&json!({ "url": "https://example.com", "alias": "garbage" })).code();
     let entry = app.cached("garbage").unwrap();
     let overlong = format!("99999999999999 https://example.com/{}", "a".repeat(9000));
@@ -71,16 +72,16 @@ fn garbage_in_the_cache_is_a_miss_and_is_overwritten() {
             (302, Some("https://example.com/")),
             "{value:.60}"
         );
-        assert_eq!(app.cached("garbage").unwrap(), entry, "{value:.60}");
+        app.wait_until_cached("garbage", |overwritten| overwritten == entry);
     }
 }
 
 #[test]
 fn a_value_of_another_type_is_a_miss_and_is_overwritten() {
-    let app = App::shared();
+    let app = App::own();
     app.create(&json!({ "url": "https://example.com", "alias": "wrong-type" })).code();
     app.uncache("wrong-type");
     let _: i64 = redis::cmd("RPUSH").arg("link:wrong-type").arg("x").query(&mut app.cache()).unwrap();
     assert_eq!(app.get("/v1/shortlink/wrong-type").status, 302);
-    assert!(app.cached("wrong-type").unwrap().ends_with(b" https://example.com/"));
+    app.wait_until_cached("wrong-type", |entry| entry.ends_with(b" https://example.com/"));
 }

@@ -35,13 +35,22 @@ pub struct Rig {
 
 impl Rig {
     pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With other values of variables.
+    pub fn with(others: &[(&str, &str)]) -> Self {
         let ports = &SERVERS.ports;
         let proxy = |port| FaultProxy::start(port).unwrap();
         let (cache, codes, postgres) = (proxy(ports.cache), proxy(ports.codes), proxy(ports.postgres));
         let variables =
             [("redis_cache_port", &cache), ("redis_codes_port", &codes), ("postgres_port", &postgres)]
                 .map(|(name, proxy)| (name, proxy.port().to_string()));
-        let variables = variables.each_ref().map(|(name, port)| (*name, port.as_str()));
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, port)| (*name, port.as_str()))
+            .chain(others.iter().copied())
+            .collect();
         Self { app: App::with(str::to_owned, &variables), cache, codes, postgres }
     }
 

@@ -12,6 +12,7 @@ mod e2e;
 mod expiry;
 mod faults;
 mod health;
+mod hot;
 mod http;
 mod partitions;
 mod permissions;

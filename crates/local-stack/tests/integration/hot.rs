@@ -1,0 +1,87 @@
+//! An instance remembers the links it followed a moment ago, and is never wrong because of it.
+
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::app::{App, rfc3339_in, unix_millis};
+
+/// Takes a link out of everything but the instances' memory.
+fn remove(app: &App, code: &str) {
+    app.uncache(code);
+    app.sql(&format!(
+        "delete from shortlink.short_link where short_code = '{code}'; \
+         delete from shortlink.short_code where short_code = '{code}'"
+    ));
+}
+
+#[test]
+fn a_hot_link_is_followed_without_cache_and_postgres() {
+    let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "60000")]);
+    app.create(&json!({ "url": "https://example.com", "alias": "hot" })).code();
+    assert_eq!(app.get("/v1/shortlink/hot").status, 302);
+    remove(&app, "hot");
+    for _ in 0..20 {
+        assert_eq!(app.get("/v1/shortlink/hot").header("location"), Some("https://example.com/"));
+    }
+}
+
+#[test]
+fn a_link_that_was_removed_is_forgotten_when_its_time_in_memory_is_over() {
+    let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "300")]);
+    app.create(&json!({ "url": "https://example.com", "alias": "removed" })).code();
+    assert_eq!(app.get("/v1/shortlink/removed").status, 302);
+    let began = Instant::now();
+    remove(&app, "removed");
+    while app.get("/v1/shortlink/removed").status == 302 {
+        assert!(began.elapsed() < Duration::from_secs(10), "following a link keeps it in memory");
+    }
+    assert_eq!(app.get("/v1/shortlink/removed").status, 404);
+}
+
+#[test]
+fn a_hot_link_is_over_when_it_expires() {
+    let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "60000")]);
+    assert_eq!(app.get("/v1/health").status, 200);
+    let (expires_at, at) = rfc3339_in(Duration::from_secs(3));
+    app.create(&json!({ "url": "https://example.com", "alias": "short", "expires_at": expires_at })).code();
+    let mut followed = 0;
+    loop {
+        let asked_at = unix_millis();
+        let reply = app.get("/v1/shortlink/short");
+        if reply.status != 302 {
+            assert_eq!(reply.status, 410);
+            assert!(unix_millis() >= at, "it is over before its time");
+            break;
+        }
+        assert!(asked_at < at, "it leads on after its time");
+        followed += 1;
+    }
+    assert!(followed > 0);
+}
+
+#[test]
+fn a_code_without_a_link_is_not_remembered() {
+    let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "60000")]);
+    for _ in 0..3 {
+        assert_eq!(app.get("/v1/shortlink/late").status, 404);
+    }
+    app.create(&json!({ "url": "https://example.com", "alias": "late" })).code();
+    assert_eq!(app.get("/v1/shortlink/late").status, 302);
+}
+
+#[test]
+fn an_alias_that_is_made_again_after_its_expiry_leads_to_its_new_url() {
+    let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "60000")]);
+    assert_eq!(app.get("/v1/health").status, 200);
+    let (expires_at, at) = rfc3339_in(Duration::from_secs(3));
+    let first = json!({ "url": "https://one.example", "alias": "again", "expires_at": expires_at });
+    app.create(&first).code();
+    assert_eq!(app.get("/v1/shortlink/again").header("location"), Some("https://one.example/"));
+    sleep(Duration::from_millis(u64::try_from(at - unix_millis()).unwrap_or(0)));
+    app.create(&json!({ "url": "https://two.example", "alias": "again" })).code();
+    assert_eq!(app.get("/v1/shortlink/again").header("location"), Some("https://two.example/"));
+}
