@@ -179,7 +179,9 @@ fn initialise(
 /// TLS, and no way in without.
 fn secured(site: &Site, directory: &Path, tls: &Tls) -> Result<[String; 4]> {
     let access = directory.join("pg_hba.conf");
-    site.write(&access, "hostssl all all 127.0.0.1/32 scram-sha-256\n")?;
+    let rules =
+        "hostssl all all 127.0.0.1/32 scram-sha-256\nhostssl replication all 127.0.0.1/32 scram-sha-256\n";
+    site.write(&access, rules)?;
     Ok([
         "ssl=on".to_owned(),
         format!("ssl_cert_file={}", tls.certificate().display()),

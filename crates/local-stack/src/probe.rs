@@ -1,7 +1,7 @@
 //! The least that tells whether a server answers.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
@@ -41,7 +41,7 @@ fn exchange(port: u16, request: &str) -> io::Result<String> {
 
 fn exchange_over_tls(tls: &Tls, port: u16, request: &str) -> io::Result<String> {
     let config = tls.client_config().map_err(io::Error::other)?;
-    let server = ServerName::from(IpAddr::from(Ipv4Addr::LOCALHOST));
+    let server = ServerName::try_from(tls.server_name().to_owned()).map_err(io::Error::other)?;
     let client = ClientConnection::new(config, server).map_err(io::Error::other)?;
     converse(&mut StreamOwned::new(client, connect(port)?), request)
 }

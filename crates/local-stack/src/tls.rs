@@ -27,6 +27,8 @@ const DIRECTORY: &str = "tls";
 #[derive(Clone, Debug)]
 pub struct Tls {
     directory: PathBuf,
+    /// The first of the names in the certificate.
+    name: String,
 }
 
 /// Whether `SHORT_LINK_TLS` asks for TLS.
@@ -50,7 +52,8 @@ impl Tls {
     pub(crate) fn create(site: &Site, names: &[&str]) -> Result<Self> {
         let names = if names.is_empty() { &LOCAL[..] } else { names };
         let made = Made::new(names).context("cannot make certificates")?;
-        let tls = Self { directory: site.server_directory(DIRECTORY)? };
+        let name = names.first().copied().unwrap_or_default().to_owned();
+        let tls = Self { directory: site.server_directory(DIRECTORY)?, name };
         site.write(&tls.authority(), &made.authority)?;
         site.write(&tls.certificate(), &made.certificate)?;
         site.write(&tls.key(), &made.key)?;
@@ -60,7 +63,7 @@ impl Tls {
     /// Those that are in the data already, if there are any.
     #[must_use]
     pub fn load(data: &Path) -> Option<Self> {
-        let tls = Self { directory: data.join(DIRECTORY) };
+        let tls = Self { directory: data.join(DIRECTORY), name: LOCAL[0].to_owned() };
         tls.authority().is_file().then_some(tls)
     }
 
@@ -77,6 +80,10 @@ impl Tls {
     #[must_use]
     pub fn authority(&self) -> PathBuf {
         self.directory.join("ca.pem")
+    }
+
+    pub(crate) fn server_name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn certificate(&self) -> PathBuf {

@@ -19,4 +19,5 @@ mod pool;
 mod races;
 mod resolve;
 mod settings;
+mod tls;
 mod worlds;
