@@ -166,7 +166,7 @@ pub struct RunArgs {
     /// Write metrics for Prometheus' textfile collector to this file after each round; its name must end in .prom
     #[arg(long, value_name = "PATH")]
     pub metrics_file: Option<PathBuf>,
-    /// Serve metrics for Prometheus at http://ADDR/metrics
+    /// Serve metrics for Prometheus on this address, such as 0.0.0.0:9187, at /metrics
     #[arg(long, value_name = "ADDR", requires = "every")]
     pub metrics_listen: Option<SocketAddr>,
 }

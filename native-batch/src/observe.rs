@@ -36,9 +36,7 @@ impl Observation {
         pool?;
         database
     }
-}
 
-impl Observation {
     async fn look_into_database(&mut self, settings: &Settings) -> Result<()> {
         let client = database::connect(settings).await?;
         self.codes_remaining = Some(State::read(&client).await?.remaining());

@@ -33,12 +33,11 @@ pub async fn run(settings: &Settings, args: RunArgs, report: &Report) -> Result<
         let mut steps = round(settings, &args, report, &stop, &mut seen).await;
         // A round that was broken off tells nothing.
         if !stop.requested() {
-            let published = publisher.publish(&seen, &steps, began.elapsed());
-            if let Err(error) = published {
+            if let Err(error) = publisher.publish(&seen, &steps, began.elapsed()) {
                 report.step_error("metrics", &error);
                 steps.push(("metrics", true));
             }
-            summary(&seen, &args, &steps, began.elapsed(), report);
+            summary(&seen, &args, &steps, began.elapsed(), *report);
         }
         let failed = failed(&steps);
         match args.every {
@@ -106,7 +105,7 @@ fn failed(steps: &[Outcome]) -> Vec<&'static str> {
 }
 
 /// The last line of a round, which says how everything stands now. What is not known is left out.
-fn summary(seen: &Observation, args: &RunArgs, steps: &[Outcome], took: Duration, report: &Report) {
+fn summary(seen: &Observation, args: &RunArgs, steps: &[Outcome], took: Duration, report: Report) {
     let failed = failed(steps);
     let mut fields = json!({
         "codes_target": args.fill.target, "failed": failed, "duration_ms": u64::try_from(took.as_millis()).ok(),
