@@ -12,12 +12,13 @@ SERVERS := -p shortlink-local-host -p shortlink-batch -p shortlink-local-stack
 IMPURE := ^(spin|tokio|wasm|wit|wasi|http|hyper|reqwest)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build startlocal stoplocal upgradelocal revisionlocal test unittest integrationtest e2etest \
+.PHONY: help setup build startlocal stoplocal upgradelocal revisionlocal test unittest integrationtest \
+	integrationtesttls e2etest \
 	bench soak loadtestcreate loadtestredirect stresstestcreate stresstestredirect \
 	lint lintformat clean setup-rust purecore testbuild
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install what is missing: the wasm target, Postgres, Redis, nginx
 	@infra/local/install
@@ -51,6 +52,9 @@ unittest: setup-rust purecore ## the tests beside the code
 
 integrationtest: testbuild ## the components over HTTP, on real servers, with faults
 	$(CARGO) test --workspace --test integration -- --skip e2e::
+
+integrationtesttls: testbuild ## the same, and the whole local stack, with TLS to Postgres and both Redis
+	SHORT_LINK_TLS=on $(CARGO) test --workspace --test integration
 
 e2etest: testbuild ## the whole local stack, through nginx
 	$(CARGO) test --workspace --test integration e2e::

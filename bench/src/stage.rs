@@ -56,7 +56,7 @@ impl Stage {
         for arguments in [&["migrate"][..], &["partitions", "create", "--ahead", "2"]] {
             run_batch(&site, &batch, &ports, &secrets, arguments)?;
         }
-        let variables = spin_variables(&ports, &secrets, DATABASE);
+        let variables = spin_variables(site.tls(), &ports, &secrets, DATABASE);
         let host = host::Options { name: "host".to_owned(), manifest, port: ports.api, variables };
         let host = Host::start(&site, &program, &host)?;
         let mut front = nginx::Options::new(ports.proxy, ports.api);
@@ -125,7 +125,7 @@ impl Stage {
     }
 
     fn redis(&self, port: u16) -> Result<redis::Connection> {
-        let url = redis_url(port, "shortlink_operator", &self.secrets.operator, 0);
+        let url = redis_url(self.site.tls(), port, "shortlink_operator", &self.secrets.operator, 0);
         let connection = redis::Client::open(url)?.get_connection()?;
         let patience = Some(Duration::from_secs(20));
         connection.set_read_timeout(patience)?;
@@ -151,6 +151,6 @@ fn run_batch(
     secrets: &Secrets,
     arguments: &[&str],
 ) -> Result<()> {
-    let environment = batch_environment(ports, secrets, DATABASE, 0);
+    let environment = batch_environment(site.tls(), ports, secrets, DATABASE, 0);
     site.run("batch", batch::command(batch, &environment, arguments), BATCH_LIMIT)
 }

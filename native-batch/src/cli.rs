@@ -1,5 +1,7 @@
 //! The command line: flags, environment variables, defaults and the help.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -114,6 +116,26 @@ pub enum CodesCommand {
     Fill(FillArgs),
     /// Show how full the pool is, and how many codes are left to issue
     Status,
+    /// Make codes with another key, the one in `SHORTLINK_CODES_KEY`, from now on
+    RotateKey(RotateArgs),
+    /// Never issue the next numbers of the counter: after the database came back from a backup
+    Skip(SkipArgs),
+}
+
+/// Which key is replaced.
+#[derive(Debug, Args)]
+pub struct RotateArgs {
+    /// The fingerprint of the key that is replaced, as `codes status` shows it
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub from: String,
+}
+
+/// How many numbers are given up.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct SkipArgs {
+    /// How many; more than were issued since the backup
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    pub count: u64,
 }
 
 /// How full the pool shall be.
@@ -126,7 +148,7 @@ pub struct FillArgs {
 }
 
 /// How often to run, and with which limits.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// Repeat after this pause, such as 30s or 5m, until SIGTERM or SIGINT; once without it
     #[arg(long, value_name = "PAUSE", value_parser = pause)]
@@ -141,6 +163,12 @@ pub struct RunArgs {
     /// How full the pool shall be.
     #[command(flatten)]
     pub fill: FillArgs,
+    /// Write metrics for Prometheus' textfile collector to this file after each round; its name must end in .prom
+    #[arg(long, value_name = "PATH")]
+    pub metrics_file: Option<PathBuf>,
+    /// Serve metrics for Prometheus on this address, such as 0.0.0.0:9187, at /metrics
+    #[arg(long, value_name = "ADDR", requires = "every")]
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 fn pause(text: &str) -> Result<Duration, String> {

@@ -39,6 +39,10 @@ async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
             codes::fill(settings, args.target, report, &Stop::never()).await
         }
         Command::Codes(CodesCommand::Status) => codes::status(settings, report).await,
+        Command::Codes(CodesCommand::RotateKey(args)) => {
+            codes::rotate_key(settings, &args.from, report).await
+        }
+        Command::Codes(CodesCommand::Skip(args)) => codes::skip(settings, args.count, report).await,
         Command::Run(args) => run::run(settings, args, report).await,
     }
 }

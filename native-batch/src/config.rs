@@ -72,7 +72,8 @@ pub struct Settings {
     /// Certificate authorities (PEM) for Redis, instead of the system's
     #[arg(long, env = "REDIS_CODES_CA_FILE", value_name = "FILE", global = true)]
     redis_codes_ca_file: Option<PathBuf>,
-    /// The key that turns numbers into codes: 64 hexadecimal digits (`openssl rand -hex 32`). Never change it
+    /// The key that turns numbers into codes: 64 hexadecimal digits (`openssl rand -hex 32`). Changed only by
+    /// `codes rotate-key`
     #[arg(long, env = "SHORTLINK_CODES_KEY", hide_env_values = true, value_name = "HEX", global = true)]
     codes_key: Option<Secret>,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Transaction};
@@ -75,8 +75,15 @@ impl Lock {
 pub async fn connect(settings: &Settings) -> Result<Client> {
     let config = parse(settings.database_url()?.expose())?;
     let tls = tls::client_config(settings.database_ca_file(), "DATABASE_CA_FILE")?;
-    let (client, connection) = config.connect(MakeRustlsConnect::new(tls)).await.with_context(|| {
-        format!("cannot connect to Postgres at {} ({SETTING}, {})", addresses(&config), mode(&config))
+    let (client, connection) = config.connect(MakeRustlsConnect::new(tls)).await.map_err(|error| {
+        let authorities = settings.database_ca_file();
+        let problem = tls::certificate_problem(&error, authorities, "DATABASE_CA_FILE", SETTING);
+        let error = problem.map_or_else(|| error.into(), anyhow::Error::msg);
+        error.context(format!(
+            "cannot connect to Postgres at {} ({SETTING}, {})",
+            addresses(&config),
+            mode(&config)
+        ))
     })?;
     // Its error is not lost: every call on the client fails with it.
     tokio::spawn(connection);

@@ -4,26 +4,35 @@ use std::collections::BTreeMap;
 
 use crate::ports::Ports;
 use crate::secrets::Secrets;
+use crate::tls::Tls;
 
 /// The variables of `spin.toml` that differ from its defaults, for the database of that name.
 #[must_use]
-pub fn spin_variables(ports: &Ports, secrets: &Secrets, database: &str) -> BTreeMap<String, String> {
+pub fn spin_variables(
+    tls: Option<&Tls>,
+    ports: &Ports,
+    secrets: &Secrets,
+    database: &str,
+) -> BTreeMap<String, String> {
     let host = "127.0.0.1".to_owned();
+    let mode = mode(tls).to_owned();
     let pairs = [
         ("postgres_host", host.clone()),
         ("postgres_port", ports.postgres.to_string()),
         ("postgres_user", "shortlink_app".to_owned()),
         ("postgres_password", secrets.app.clone()),
         ("postgres_database", database.to_owned()),
-        ("postgres_sslmode", "disable".to_owned()),
+        ("postgres_sslmode", mode.clone()),
         ("redis_cache_host", host.clone()),
         ("redis_cache_port", ports.cache.to_string()),
         ("redis_cache_user", "shortlink_app".to_owned()),
         ("redis_cache_password", secrets.app.clone()),
+        ("redis_cache_tls", mode.clone()),
         ("redis_codes_host", host),
         ("redis_codes_port", ports.codes.to_string()),
         ("redis_codes_user", "shortlink_app".to_owned()),
         ("redis_codes_password", secrets.app.clone()),
+        ("redis_codes_tls", mode),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -31,28 +40,38 @@ pub fn spin_variables(ports: &Ports, secrets: &Secrets, database: &str) -> BTree
 /// The environment of the batch, for the database of that name and the Redis database of that number.
 #[must_use]
 pub fn batch_environment(
+    tls: Option<&Tls>,
     ports: &Ports,
     secrets: &Secrets,
     database: &str,
     redis_database: u32,
 ) -> BTreeMap<String, String> {
     let batch = "shortlink_batch";
-    let pairs = [
-        ("DATABASE_URL", database_url(ports.postgres, batch, &secrets.batch, database)),
-        ("REDIS_CODES_URL", redis_url(ports.codes, batch, &secrets.batch, redis_database)),
+    let mut pairs = vec![
+        ("DATABASE_URL", database_url(tls, ports.postgres, batch, &secrets.batch, database)),
+        ("REDIS_CODES_URL", redis_url(tls, ports.codes, batch, &secrets.batch, redis_database)),
         ("SHORTLINK_CODES_KEY", secrets.codes_key.clone()),
     ];
+    if let Some(tls) = tls {
+        let authority = tls.authority().display().to_string();
+        pairs.extend([("DATABASE_CA_FILE", authority.clone()), ("REDIS_CODES_CA_FILE", authority)]);
+    }
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// A URL of Postgres on 127.0.0.1.
 #[must_use]
-pub fn database_url(port: u16, user: &str, password: &str, database: &str) -> String {
-    format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
+pub fn database_url(tls: Option<&Tls>, port: u16, user: &str, password: &str, database: &str) -> String {
+    format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}?sslmode={}", mode(tls))
 }
 
 /// A URL of Redis on 127.0.0.1.
 #[must_use]
-pub fn redis_url(port: u16, user: &str, password: &str, database: u32) -> String {
-    format!("redis://{user}:{password}@127.0.0.1:{port}/{database}")
+pub fn redis_url(tls: Option<&Tls>, port: u16, user: &str, password: &str, database: u32) -> String {
+    let scheme = if tls.is_some() { "rediss" } else { "redis" };
+    format!("{scheme}://{user}:{password}@127.0.0.1:{port}/{database}")
+}
+
+fn mode(tls: Option<&Tls>) -> &'static str {
+    if tls.is_some() { "require" } else { "disable" }
 }

@@ -116,6 +116,10 @@ impl Host {
         for (name, value) in &options.variables {
             command.env(format!("SPIN_VARIABLE_{}", name.to_uppercase()), value);
         }
+        // Where both hosts look for the authorities that they trust.
+        if let Some(tls) = site.tls() {
+            command.env("SSL_CERT_FILE", tls.authority());
+        }
         let mut process = site.spawn(&options.name, command, Signal::Term)?;
         process.wait_ready(READY_LIMIT, || probe::status_of(options.port, "/v1/health").is_some())?;
         Ok(Self { process, port: options.port })

@@ -26,6 +26,7 @@ mod secrets;
 mod site;
 pub mod stack;
 mod template;
+pub mod tls;
 mod user;
 
 pub use connect::{batch_environment, database_url, redis_url, spin_variables};
@@ -40,4 +41,5 @@ pub use redis::{Redis, RedisKind};
 pub use secrets::Secrets;
 pub use site::{Site, checkout};
 pub use template::render;
+pub use tls::Tls;
 pub use user::ServiceUser;

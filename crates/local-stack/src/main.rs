@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use serde_json::json;
 use shortlink_local_stack::stack::{self, Condition, StartOptions, State};
-use shortlink_local_stack::{Secrets, batch, batch_environment, checkout, interrupt};
+use shortlink_local_stack::{Secrets, Tls, batch, batch_environment, checkout, interrupt};
 
 const AFTER_HELP: &str = "\
 Ports, each on 127.0.0.1:
@@ -20,6 +20,7 @@ Ports, each on 127.0.0.1:
   SHORT_LINK_CODES_PORT     6380  Redis, the pool of codes
 Other variables:
   SHORT_LINK_HOST           spin | local-host; else spin if it is on the PATH
+  SHORT_LINK_TLS            on | off; TLS to Postgres and both Redis, with certificates of its own
   SHORT_LINK_CODES_TARGET   100000; how many codes the pool holds
   SHORT_LINK_CREATE_RATE, SHORT_LINK_CREATE_BURST, SHORT_LINK_MISS_RATE, SHORT_LINK_MISS_BURST
                             the limits of the front door, see infra/local/README.md
@@ -141,7 +142,8 @@ fn run_batch(directory: &Path, arguments: &[String]) -> Result<ExitCode> {
         bail!("the local stack is not running: make startlocal");
     };
     let secrets = Secrets::load_or_create(&directory.join("secrets.env"))?;
-    let environment = batch_environment(&state.ports, &secrets, stack::DATABASE, 0);
+    let environment =
+        batch_environment(Tls::load(&state.data).as_ref(), &state.ports, &secrets, stack::DATABASE, 0);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     // Returns only when it could not become the other program.
     let error = batch::command(&batch::find()?, &environment, &arguments).exec();

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::process::{Running, Signal};
 use crate::programs::Programs;
 use crate::secrets::Secrets;
 use crate::site::Site;
+use crate::tls::Tls;
 
 const INIT_LIMIT: Duration = Duration::from_mins(2);
 const READY_LIMIT: Duration = Duration::from_mins(1);
@@ -40,8 +41,7 @@ impl Durability {
 pub struct Postgres {
     process: Running,
     port: u16,
-    psql: std::path::PathBuf,
-    password: String,
+    psql: Psql,
 }
 
 impl Postgres {
@@ -58,9 +58,7 @@ impl Postgres {
         }
         let mut command = Command::new(programs.postgres.join("postgres"));
         command.arg("-D").arg(&cluster).current_dir(&directory);
-        let port_setting = format!("port={port}");
-        let mut settings = vec![
-            port_setting.as_str(),
+        let settings = [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
             "max_connections=300",
@@ -68,18 +66,27 @@ impl Postgres {
             "log_timezone=UTC",
             "cluster_name=short-link",
         ];
-        settings.extend(durability.settings());
-        for setting in settings {
+        command.arg("-c").arg(format!("port={port}"));
+        for setting in settings.iter().chain(durability.settings()) {
             command.args(["-c", setting]);
+        }
+        if let Some(tls) = site.tls() {
+            for setting in secured(site, &directory, tls)? {
+                command.args(["-c", &setting]);
+            }
         }
         clear_environment(&mut command);
         site.user().run(&mut command);
         // SIGINT is the fast shutdown; SIGTERM would wait until every client has gone.
         let mut process = site.spawn("postgres", command, Signal::Int)?;
-        let psql = programs.postgres.join("psql");
-        let answers = || query(&psql, port, "postgres", &secrets.postgres, "select 1").is_ok();
-        process.wait_ready(READY_LIMIT, answers)?;
-        Ok(Self { process, port, psql, password: secrets.postgres.clone() })
+        let psql = Psql {
+            program: programs.postgres.join("psql"),
+            port,
+            password: secrets.postgres.clone(),
+            authority: site.tls().map(Tls::authority),
+        };
+        process.wait_ready(READY_LIMIT, || psql.query("postgres", "select 1").is_ok())?;
+        Ok(Self { process, port, psql })
     }
 
     /// Its port on 127.0.0.1.
@@ -98,7 +105,7 @@ impl Postgres {
     /// # Errors
     /// The first statement that fails, in the words of Postgres. What came before it stays done.
     pub fn sql(&self, database: &str, sql: &str) -> Result<String> {
-        query(&self.psql, self.port, database, &self.password, sql)
+        self.psql.query(database, sql)
     }
 
     /// Makes the two roles, or gives them their passwords and limits again.
@@ -169,24 +176,52 @@ fn initialise(
     fs::rename(&draft, directory.join("cluster")).context("cannot put the new cluster in its place")
 }
 
-fn query(psql: &Path, port: u16, database: &str, password: &str, sql: &str) -> Result<String> {
-    let mut command = Command::new(psql);
-    command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h", "127.0.0.1"]);
-    command.args(["-p", &port.to_string(), "-d", database]).current_dir("/");
-    clear_environment(&mut command);
-    // By the environment and standard input: arguments can be read by every user of the machine.
-    command.env("PGPASSWORD", password).env("PGCONNECT_TIMEOUT", "5");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().with_context(|| format!("cannot run {}", psql.display()))?;
-    let mut stdin = child.stdin.take().context("psql takes no input")?;
-    // The SQL of this crate and its tests is far smaller than a pipe, so writing all of it first cannot block.
-    let written = stdin.write_all(sql.as_bytes());
-    drop(stdin);
-    let output = child.wait_with_output().context("psql gives no output")?;
-    if !output.status.success() || written.is_err() {
-        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+/// TLS, and no way in without.
+fn secured(site: &Site, directory: &Path, tls: &Tls) -> Result<[String; 4]> {
+    let access = directory.join("pg_hba.conf");
+    let rules =
+        "hostssl all all 127.0.0.1/32 scram-sha-256\nhostssl replication all 127.0.0.1/32 scram-sha-256\n";
+    site.write(&access, rules)?;
+    Ok([
+        "ssl=on".to_owned(),
+        format!("ssl_cert_file={}", tls.certificate().display()),
+        format!("ssl_key_file={}", tls.key().display()),
+        format!("hba_file={}", access.display()),
+    ])
+}
+
+/// How to talk to the server as its superuser.
+#[derive(Debug)]
+struct Psql {
+    program: PathBuf,
+    port: u16,
+    password: String,
+    authority: Option<PathBuf>,
+}
+
+impl Psql {
+    fn query(&self, database: &str, sql: &str) -> Result<String> {
+        let mut command = Command::new(&self.program);
+        command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h", "127.0.0.1"]);
+        command.args(["-p", &self.port.to_string(), "-d", database]).current_dir("/");
+        clear_environment(&mut command);
+        // By the environment and standard input: arguments can be read by every user of the machine.
+        command.env("PGPASSWORD", &self.password).env("PGCONNECT_TIMEOUT", "5");
+        if let Some(authority) = &self.authority {
+            command.env("PGSSLMODE", "verify-ca").env("PGSSLROOTCERT", authority);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("cannot run {}", self.program.display()))?;
+        let mut stdin = child.stdin.take().context("psql takes no input")?;
+        // The SQL of this crate and its tests is far smaller than a pipe, so writing all of it first cannot block.
+        let written = stdin.write_all(sql.as_bytes());
+        drop(stdin);
+        let output = child.wait_with_output().context("psql gives no output")?;
+        if !output.status.success() || written.is_err() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
-    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }
 
 /// Settings of the caller's own Postgres must not reach this one.

@@ -4,6 +4,11 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
+
+use crate::tls::Tls;
+
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The whole answer to a `GET` of the path from 127.0.0.1, as text: status line, headers and body.
@@ -21,19 +26,42 @@ pub fn status_of(port: u16, path: &str) -> Option<u16> {
 }
 
 /// Whether a Redis lets the user in and has finished loading.
-pub(crate) fn redis_answers(port: u16, user: &str, password: &str) -> bool {
+pub(crate) fn redis_answers(tls: Option<&Tls>, port: u16, user: &str, password: &str) -> bool {
     let request = format!("AUTH {user} {password}\r\nPING\r\nQUIT\r\n");
-    exchange(port, &request).is_ok_and(|answer| answer.starts_with("+OK\r\n+PONG\r\n"))
+    let answer = match tls {
+        None => exchange(port, &request),
+        Some(tls) => exchange_over_tls(tls, port, &request),
+    };
+    answer.is_ok_and(|answer| answer.starts_with("+OK\r\n+PONG\r\n"))
 }
 
 fn exchange(port: u16, request: &str) -> io::Result<String> {
+    converse(&mut connect(port)?, request)
+}
+
+fn exchange_over_tls(tls: &Tls, port: u16, request: &str) -> io::Result<String> {
+    let config = tls.client_config().map_err(io::Error::other)?;
+    let server = ServerName::try_from(tls.server_name().to_owned()).map_err(io::Error::other)?;
+    let client = ClientConnection::new(config, server).map_err(io::Error::other)?;
+    converse(&mut StreamOwned::new(client, connect(port)?), request)
+}
+
+fn connect(port: u16) -> io::Result<TcpStream> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
+    Ok(stream)
+}
+
+fn converse(stream: &mut (impl Read + Write), request: &str) -> io::Result<String> {
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    match stream.read_to_end(&mut answer) {
+        // Redis ends a connection without the close_notify of TLS.
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+        _ => {}
+    }
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 

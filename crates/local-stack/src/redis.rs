@@ -11,6 +11,7 @@ use crate::programs::Programs;
 use crate::secrets::Secrets;
 use crate::site::Site;
 use crate::template::render;
+use crate::tls::Tls;
 
 const READY_LIMIT: Duration = Duration::from_secs(30);
 
@@ -59,13 +60,16 @@ impl Redis {
         site.write(&directory.join("users.acl"), &users)?;
         let configuration =
             render(&site.template(&format!("redis-{name}.conf"))?, &[("port", &port.to_string())])?;
+        let configuration = configuration + &site.tls().map(|tls| secured(tls, port)).unwrap_or_default();
         site.write(&directory.join("redis.conf"), &configuration)?;
 
         let mut command = Command::new(&programs.redis);
         command.arg("redis.conf").current_dir(&directory);
         site.user().run(&mut command);
         let mut process = site.spawn(name, command, Signal::Term)?;
-        process.wait_ready(READY_LIMIT, || probe::redis_answers(port, OPERATOR, &secrets.operator))?;
+        process.wait_ready(READY_LIMIT, || {
+            probe::redis_answers(site.tls(), port, OPERATOR, &secrets.operator)
+        })?;
         Ok(Self { process, port })
     }
 
@@ -91,4 +95,14 @@ impl Redis {
     pub(crate) fn into_process(self) -> Running {
         self.process
     }
+}
+
+/// What stands last in the configuration counts: the port speaks TLS, and nothing listens without.
+fn secured(tls: &Tls, port: u16) -> String {
+    format!(
+        "\nport 0\ntls-port {port}\ntls-auth-clients no\ntls-ca-cert-file \"{}\"\ntls-cert-file \"{}\"\ntls-key-file \"{}\"\n",
+        tls.authority().display(),
+        tls.certificate().display(),
+        tls.key().display()
+    )
 }

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 
 use crate::guard::Guard;
 use crate::process::{Running, Signal};
+use crate::tls::{self, Tls};
 use crate::user::ServiceUser;
 
 /// The directories of one stack.
@@ -23,6 +24,7 @@ pub struct Site {
     data: PathBuf,
     user: ServiceUser,
     guard: Option<Arc<Guard>>,
+    tls: Option<Tls>,
 }
 
 /// The root of the checkout: the nearest directory, from the current one upwards, with `spin.toml` and `infra/local`.
@@ -46,7 +48,26 @@ impl Site {
         let dir = new_directory(&env::temp_dir(), "short-link-test-", &user)?;
         let guard = Guard::over(&dir).context("cannot start the guard")?;
         fs::create_dir(dir.join("logs"))?;
-        Ok(Self { root: checkout()?, data: dir.clone(), dir, user, guard: Some(Arc::new(guard)) })
+        Ok(Self { root: checkout()?, data: dir.clone(), dir, user, guard: Some(Arc::new(guard)), tls: None })
+    }
+
+    /// As [`Site::temporary`], with TLS where `SHORT_LINK_TLS` asks for it.
+    ///
+    /// # Errors
+    /// Those of [`Site::temporary`], or the variable has a value it cannot have.
+    pub fn temporary_as_chosen() -> Result<Self> {
+        if tls::chosen()? { Self::temporary_with_tls(&[]) } else { Self::temporary() }
+    }
+
+    /// As [`Site::temporary`], with servers that speak TLS and show a certificate for those names, or, without any, for
+    /// this machine.
+    ///
+    /// # Errors
+    /// Those of [`Site::temporary`], or the certificates cannot be made.
+    pub fn temporary_with_tls(names: &[&str]) -> Result<Self> {
+        let mut site = Self::temporary()?;
+        site.tls = Some(Tls::create(&site, names)?);
+        Ok(site)
     }
 
     /// For a stack that outlives this process: state and logs in `dir`; the servers' data in `data` when a former
@@ -61,7 +82,14 @@ impl Site {
         };
         fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
         user.own(&data)?;
-        Ok(Self { root: root.to_owned(), dir: dir.to_owned(), data, user, guard: None })
+        let mut site =
+            Self { root: root.to_owned(), dir: dir.to_owned(), data, user, guard: None, tls: None };
+        if tls::chosen()? {
+            site.tls = Some(Tls::create(&site, &[])?);
+        } else {
+            Tls::remove(&site.data)?;
+        }
+        Ok(site)
     }
 
     /// The root of the checkout.
@@ -80,6 +108,12 @@ impl Site {
     #[must_use]
     pub fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// What the servers and their clients need for TLS, if they use it.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// Who runs the servers.

@@ -34,14 +34,14 @@ impl State {
         GENERATED_CODES.saturating_sub(self.next)
     }
 
-    /// Refuses a key that is not the first one's: two keys would map different numbers to the same code.
+    /// Refuses a key that is not the one of the codes so far: two keys would map different numbers to the same code.
     pub fn check_key(&self, fingerprint: &str) -> Result<(), ConfigError> {
         match &self.fingerprint {
             Some(first) if first != fingerprint => Err(ConfigError::new(
                 "SHORTLINK_CODES_KEY",
                 format!(
                     "is another key than the one the codes so far were made with (fingerprint {fingerprint}, the \
-                     database has {first}); codes would repeat, so use the first key"
+                     database has {first}); use that key, or change keys by `codes rotate-key --from {first}`"
                 ),
             )),
             _ => Ok(()),

@@ -37,9 +37,12 @@ impl Pool {
             .set_response_timeout(Some(Duration::from_secs(30)));
         let connection = client.get_multiplexed_async_connection_with_config(&limits).await;
         let address = client.get_connection_info().addr();
-        connection
-            .map(Self)
-            .map_err(|error| anyhow!("cannot connect to Redis at {address} ({SETTING}): {error}"))
+        connection.map(Self).map_err(|error| {
+            let authorities = settings.redis_codes_ca_file();
+            let problem = tls::certificate_problem(&error, authorities, "REDIS_CODES_CA_FILE", SETTING);
+            let problem = problem.unwrap_or_else(|| error.to_string());
+            anyhow!("cannot connect to Redis at {address} ({SETTING}): {problem}")
+        })
     }
 
     /// How many codes there are.

@@ -7,6 +7,7 @@ mod month;
 mod retention;
 mod retire;
 
+pub(crate) use catalog::{Place, partitions};
 pub(crate) use create::{Months, create};
 pub(crate) use list::list;
 pub use month::Month;

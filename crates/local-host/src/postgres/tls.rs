@@ -1,4 +1,5 @@
-//! TLS to Postgres: the system's certificate authorities and, where a component names one, its own.
+//! TLS to Postgres: the system's certificate authorities, or those of the file that `SSL_CERT_FILE` names, and, where a
+//! component names one, its own. The client of Redis trusts the same.
 
 use std::sync::OnceLock;
 

@@ -52,7 +52,8 @@ impl World {
         behind.cache = proxies[0].1.port();
         behind.codes = proxies[1].1.port();
         behind.postgres = proxies[2].1.port();
-        let mut options = host::Options::new(&site, ports.api, spin_variables(&behind, &secrets, DATABASE));
+        let mut options =
+            host::Options::new(&site, ports.api, spin_variables(site.tls(), &behind, &secrets, DATABASE));
         options.manifest = manifest(&site)?;
         let mut world = Self {
             program: host::Program::find()?,
@@ -186,7 +187,7 @@ impl World {
     }
 
     fn batch(&self, arguments: &[&str]) -> Result<()> {
-        let environment = batch_environment(&self.ports, &self.secrets, DATABASE, 0);
+        let environment = batch_environment(self.site.tls(), &self.ports, &self.secrets, DATABASE, 0);
         let command = batch::command(&batch::find()?, &environment, arguments);
         self.site.run("batch", command, Duration::from_mins(1))
     }

@@ -150,7 +150,7 @@ impl<'a> Starter<'a> {
 
     fn start_all(&mut self) -> Result<()> {
         let Ports { proxy, api, postgres: postgres_port, cache, codes } = self.options.ports;
-        let environment = batch_environment(&self.options.ports, &self.secrets, DATABASE, 0);
+        let environment = batch_environment(self.site.tls(), &self.options.ports, &self.secrets, DATABASE, 0);
         let target = self.options.codes.to_string();
 
         self.say("postgres", &format!("starting on 127.0.0.1:{postgres_port}"));
@@ -176,7 +176,7 @@ impl<'a> Starter<'a> {
         }
 
         self.say("host", &format!("starting {} on 127.0.0.1:{api}", self.host.title()));
-        let variables = spin_variables(&self.options.ports, &self.secrets, DATABASE);
+        let variables = spin_variables(self.site.tls(), &self.options.ports, &self.secrets, DATABASE);
         let options = host::Options::new(&self.site, api, variables);
         let host = host::Host::start(&self.site, &self.host, &options)?;
         self.keep(host.into_process())?;

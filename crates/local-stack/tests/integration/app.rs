@@ -24,6 +24,7 @@ use shortlink_local_stack::{
     Durability, Host, Ports, Postgres, Redis, RedisKind, Secrets, Site, batch, batch_environment,
     database_url, host, redis_url, spin_variables,
 };
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::http::{Reply, send};
 
@@ -51,7 +52,7 @@ static SHARED: LazyLock<App> = LazyLock::new(|| {
 
 impl Servers {
     fn start() -> Self {
-        let site = Site::temporary().unwrap();
+        let site = Site::temporary_as_chosen().unwrap();
         let ports = Ports::free().unwrap();
         let secrets = Secrets::generate().unwrap();
         let postgres = Postgres::start(&site, ports.postgres, &secrets, Durability::Fast).unwrap();
@@ -67,7 +68,8 @@ impl Servers {
             cloning: Mutex::default(),
             next: AtomicU32::new(0),
         };
-        let environment = batch_environment(&servers.ports, &servers.secrets, TEMPLATE, 0);
+        let environment =
+            batch_environment(servers.site.tls(), &servers.ports, &servers.secrets, TEMPLATE, 0);
         for arguments in [&["migrate"][..], &["partitions", "create", "--ahead", "0"]] {
             Output::of(batch::command(&batch::find().unwrap(), &environment, arguments)).success();
         }
@@ -108,7 +110,7 @@ impl App {
         let number = servers.next.fetch_add(1, Ordering::Relaxed);
         let (name, database) = (format!("app-{number}"), format!("short_link_{number}"));
         servers.clone_database(&database);
-        let mut values = spin_variables(&servers.ports, &servers.secrets, &database);
+        let mut values = spin_variables(servers.site.tls(), &servers.ports, &servers.secrets, &database);
         values.insert("hot_link_ttl_millis".into(), "0".into());
         for redis in ["redis_cache_database", "redis_codes_database"] {
             values.insert(redis.to_owned(), number.to_string());
@@ -206,10 +208,18 @@ impl App {
     }
 
     fn redis(&self, port: u16, user: &str, password: &str) -> redis::Connection {
-        redis::Client::open(redis_url(port, user, password, self.redis_database))
-            .unwrap()
-            .get_connection()
-            .unwrap()
+        let tls = SERVERS.site.tls();
+        let url = redis_url(tls, port, user, password, self.redis_database);
+        let root_cert = tls.map(|tls| fs::read(tls.authority()).unwrap());
+        // The second and later calls find what the first one has installed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = match root_cert {
+            None => redis::Client::open(url),
+            Some(_) => {
+                redis::Client::build_with_tls(url, redis::TlsCertificates { client_tls: None, root_cert })
+            }
+        };
+        client.unwrap().get_connection().unwrap()
     }
 }
 
@@ -257,8 +267,16 @@ impl App {
     }
 
     pub fn postgres_as_app(&self) -> postgres::Client {
-        let url = database_url(SERVERS.ports.postgres, "shortlink_app", &SERVERS.secrets.app, &self.database);
-        postgres::Client::connect(&url, NoTls).unwrap()
+        let tls = SERVERS.site.tls();
+        let url =
+            database_url(tls, SERVERS.ports.postgres, "shortlink_app", &SERVERS.secrets.app, &self.database);
+        match tls {
+            None => postgres::Client::connect(&url, NoTls).unwrap(),
+            Some(tls) => {
+                let config = (*tls.client_config().unwrap()).clone();
+                postgres::Client::connect(&url, MakeRustlsConnect::new(config)).unwrap()
+            }
+        }
     }
 }
 
@@ -276,8 +294,13 @@ impl App {
 
     pub fn batch_command(&self, arguments: &[&str]) -> Command {
         let servers = &*SERVERS;
-        let environment =
-            batch_environment(&servers.ports, &servers.secrets, &self.database, self.redis_database);
+        let environment = batch_environment(
+            servers.site.tls(),
+            &servers.ports,
+            &servers.secrets,
+            &self.database,
+            self.redis_database,
+        );
         batch::command(&batch::find().unwrap(), &environment, arguments)
     }
 }

@@ -1,8 +1,10 @@
 //! The batch binary: running it again, twice at once, or killing it loses nothing and repeats nothing.
 
-use std::{collections::BTreeSet, process::Stdio, thread::sleep, time::Duration};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Stdio, thread::sleep, time::Duration};
 
-use crate::app::App;
+use serde_json::Value;
+
+use crate::app::{App, SERVERS};
 
 fn pooled(app: &App) -> Vec<String> {
     redis::cmd("LRANGE").arg("shortlink:codes").arg(0).arg(-1).query(&mut app.codes()).unwrap()
@@ -14,6 +16,14 @@ fn assert_distinct(codes: &[String]) {
     assert!(
         codes.iter().all(|code| code.len() == 7 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()))
     );
+}
+
+fn until(mut so: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while !so() {
+        assert!(std::time::Instant::now() < deadline, "it does not happen");
+        sleep(Duration::from_millis(2));
+    }
 }
 
 #[test]
@@ -59,7 +69,8 @@ fn a_batch_killed_while_it_fills_never_issues_a_code_twice() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        sleep(Duration::from_millis(40 + 35 * round));
+        until(|| app.pool_length() > 0);
+        sleep(Duration::from_millis(5 * round));
         fill.kill().unwrap();
         fill.wait().unwrap();
         issued.extend(pooled(&app));
@@ -155,4 +166,166 @@ fn status_tells_what_is_left() {
     app.fill(120);
     let status = app.batch(&["--json", "codes", "status"]).success_json();
     assert_eq!(status["available"], 120, "{status}");
+}
+
+/// A file of this test's own.
+fn metrics_file(name: &str) -> PathBuf {
+    SERVERS.site.dir().join(format!("{name}.prom"))
+}
+
+/// The value of a metric, labels included in its name.
+fn metric(text: &str, name: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+#[test]
+fn a_round_tells_how_everything_stands() {
+    let app = App::own();
+    let path = metrics_file("round");
+    let month = app.sql("select to_char(now() at time zone 'UTC', '\"short_link_\"YYYYMM')");
+    app.sql(&format!("insert into shortlink.short_link select 'x' || n, 'https://example.com/', now(), now() + '1 day', true from generate_series(1, 50) n; analyze shortlink.{month}"));
+    let arguments =
+        ["--json", "run", "--target", "300", "--ahead", "3", "--metrics-file", path.to_str().unwrap()];
+    let line = app.batch(&arguments).success_json();
+    assert_eq!(
+        (&line["event"], &line["codes_available"], &line["codes_target"], &line["partitions_ahead"]),
+        (&"round".into(), &300.into(), &300.into(), &3.into()),
+        "{line}"
+    );
+    assert_eq!(line["codes_remaining"], 62_u64.pow(7) - 300);
+    let text = fs::read_to_string(&path).unwrap();
+    for (name, expected) in [
+        ("shortlink_codes_available", 300.0),
+        ("shortlink_codes_target", 300.0),
+        ("shortlink_partition_months_ahead", 3.0),
+        (&format!("shortlink_links{{partition=\"{month}\"}}"), 50.0),
+        ("shortlink_batch_step_failed{step=\"codes fill\"}", 0.0),
+        ("shortlink_batch_step_failed{step=\"observe\"}", 0.0),
+    ] {
+        assert_eq!(metric(&text, name), Some(expected), "{name} in {text}");
+    }
+    let ended = metric(&text, "shortlink_batch_last_run_timestamp_seconds").unwrap();
+    assert!((unix_seconds() - ended).abs() < 60.0, "{text}");
+}
+
+fn unix_seconds() -> f64 {
+    f64::from(u32::try_from(crate::app::unix_millis() / 1000).unwrap())
+}
+
+#[test]
+fn a_round_that_fails_says_what_failed_and_keeps_the_time_of_the_last_success() {
+    let app = App::own();
+    let path = metrics_file("failing");
+    let arguments = ["--json", "run", "--target", "10", "--metrics-file", path.to_str().unwrap()];
+    app.batch(&arguments).success();
+    let before = fs::read_to_string(&path).unwrap();
+    let unreachable = [("REDIS_CODES_URL", "redis://127.0.0.1:1")];
+    let output = app.batch_with(&unreachable, &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let after = fs::read_to_string(&path).unwrap();
+    let success = "shortlink_batch_last_success_timestamp_seconds";
+    assert!(
+        metric(&before, success).is_some() && metric(&before, success) == metric(&after, success),
+        "{after}"
+    );
+    assert_eq!(metric(&after, "shortlink_batch_step_failed{step=\"codes fill\"}"), Some(1.0));
+    assert_eq!(metric(&after, "shortlink_codes_available"), None, "nobody knows it");
+    assert_eq!(metric(&after, "shortlink_partition_months_ahead"), Some(2.0));
+    let line: Value = serde_json::from_str(output.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(line["failed"], serde_json::json!(["codes fill", "observe"]));
+    assert_eq!(line.get("codes_available"), None);
+    for line in output.stderr.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!(line["event"], "error");
+        assert!(line["error"].is_string() && line["at"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn a_month_without_its_partition_is_seen() {
+    let app = App::own();
+    app.sql("alter function shortlink.create_short_link_partition(timestamptz) rename to away");
+    app.sql(&chrono::Utc::now().format("drop table shortlink.short_link_%Y%m").to_string());
+    let output = app.batch(&["--json", "run", "--target", "10"]);
+    let line: Value = serde_json::from_str(output.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&line["partitions_ahead"], output.status.code()), (&Value::from(-1), Some(1)), "{line}");
+}
+
+#[test]
+fn metrics_can_be_scraped_while_it_repeats() {
+    let app = App::own();
+    let port = shortlink_local_stack::free_port().unwrap();
+    let address = format!("127.0.0.1:{port}");
+    let mut run = app
+        .batch_command(&["run", "--every", "1s", "--target", "100", "--metrics-listen", &address])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    until(|| {
+        shortlink_local_stack::get(port, "/metrics")
+            .is_ok_and(|answer| answer.contains("codes_available 100"))
+    });
+    let answer = shortlink_local_stack::get(port, "/metrics").unwrap();
+    assert!(answer.contains("content-type: text/plain"), "{answer}");
+    assert_eq!(shortlink_local_stack::status_of(port, "/"), Some(404));
+    let taken = app.batch(&["run", "--every", "1s", "--metrics-listen", &address]);
+    assert_eq!(taken.status.code(), Some(2), "two cannot have one address");
+    assert!(taken.stderr.contains("--metrics-listen"), "{}", taken.stderr);
+    crate::app::terminate(&run);
+    assert!(run.wait().unwrap().success());
+}
+
+#[test]
+fn the_key_is_changed_only_by_name_and_no_code_leads_to_two_links() {
+    let app = App::own();
+    app.fill(200);
+    let status = app.batch(&["--json", "codes", "status"]).success_json();
+    let old = status["fingerprint"].as_str().unwrap().to_owned();
+    let key = "ab".repeat(32);
+    let new = [("SHORTLINK_CODES_KEY", key.as_str())];
+    let refused = app.batch_with(&new, &["codes", "rotate-key", "--from", "0123456789abcdef"]);
+    assert!(!refused.status.success() && refused.stderr.contains(&old), "{}", refused.stderr);
+    let not_yet = app.batch_with(&new, &["codes", "fill", "--target", "300"]);
+    assert_eq!(not_yet.status.code(), Some(2), "{}", not_yet.stderr);
+
+    let rotate = ["--json", "codes", "rotate-key", "--from", &old];
+    assert_eq!(app.batch_with(&new, &rotate).success_json()["changed"], true);
+    assert_eq!(app.batch_with(&new, &rotate).success_json()["changed"], false, "again is harmless");
+    let with_the_old = app.batch(&["codes", "fill", "--target", "300"]);
+    assert_eq!(with_the_old.status.code(), Some(2), "{}", with_the_old.stderr);
+    app.batch_with(&new, &["codes", "fill", "--target", "300"]).success();
+    let codes = pooled(&app);
+    assert_eq!(codes.len(), 300);
+    assert_distinct(&codes);
+
+    // The rare case: the new key makes a code that a link of the old one has.
+    app.empty_pool();
+    app.push_codes(&[&codes[0], &codes[0], &codes[1]]);
+    let body = serde_json::json!({ "url": "https://example.com" });
+    assert_eq!((app.create(&body).code(), app.create(&body).code()), (codes[0].clone(), codes[1].clone()));
+}
+
+#[test]
+fn numbers_that_are_skipped_never_become_codes() {
+    let app = App::own();
+    app.fill(100);
+    let issued = pooled(&app);
+    // The database as a backup gives it back: the counter stands where it stood.
+    app.sql("update shortlink.code_counter set next_number = 0");
+    let skipped = app.batch(&["--json", "codes", "skip", "--count", "1000"]).success_json();
+    assert_eq!(skipped["next"], 1000);
+    app.empty_pool();
+    app.fill(100);
+    let again = pooled(&app);
+    assert!(again.iter().all(|code| !issued.contains(code)), "a code was issued twice");
+    let much = ["codes", "skip", "--count", "1000000000000"];
+    for _ in 0..3 {
+        app.batch(&much).success();
+    }
+    let refused = app.batch(&much);
+    assert!(
+        !refused.status.success() && refused.stderr.contains("nothing was changed"),
+        "{}",
+        refused.stderr
+    );
 }

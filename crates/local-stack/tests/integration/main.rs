@@ -20,4 +20,5 @@ mod pool;
 mod races;
 mod resolve;
 mod settings;
+mod tls;
 mod worlds;

@@ -94,7 +94,11 @@ fn assert_refused(connection: &mut redis::Connection, command: &str) {
 #[test]
 fn a_component_reaches_no_host_that_its_manifest_does_not_name() {
     let app = App::with(
-        |manifest| manifest.replace("\"redis://{{ redis_codes_host }}:{{ redis_codes_port }}\",", ""),
+        |manifest| {
+            let codes = "{{ redis_codes_host }}:{{ redis_codes_port }}";
+            let without = manifest.replace(&format!("\"redis://{codes}\","), "");
+            without.replace(&format!("\"rediss://{codes}\","), "")
+        },
         &[],
     );
     app.push_codes(&["AAAAAAA"]);

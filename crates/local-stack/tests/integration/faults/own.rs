@@ -29,11 +29,12 @@ pub struct Own {
 
 impl Own {
     pub fn start() -> Self {
-        let site = Site::temporary().unwrap();
+        let site = Site::temporary_as_chosen().unwrap();
         let (ports, secrets) = (Ports::free().unwrap(), Secrets::generate().unwrap());
         let manifest_path = site.dir().join("spin.toml");
         fs::write(&manifest_path, manifest_for(&manifest())).unwrap();
-        let mut options = host::Options::new(&site, ports.api, spin_variables(&ports, &secrets, DATABASE));
+        let mut options =
+            host::Options::new(&site, ports.api, spin_variables(site.tls(), &ports, &secrets, DATABASE));
         options.manifest = manifest_path;
         let mut own =
             Self { site, postgres: None, cache: None, codes: None, host: None, ports, secrets, options };
@@ -43,7 +44,7 @@ impl Own {
         postgres.create_database(DATABASE).unwrap();
         own.start_redis(RedisKind::Cache);
         own.start_redis(RedisKind::Codes);
-        let environment = batch_environment(&own.ports, &own.secrets, DATABASE, 0);
+        let environment = batch_environment(own.site.tls(), &own.ports, &own.secrets, DATABASE, 0);
         for arguments in [&["migrate"][..], &["run", "--target", "2000"]] {
             Output::of(batch::command(&batch::find().unwrap(), &environment, arguments)).success();
         }
