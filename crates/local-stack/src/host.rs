@@ -61,6 +61,7 @@ impl Program {
         let mut command = Command::new(path);
         command.arg("up").arg("--from").arg(&options.manifest);
         command.arg("--listen").arg(format!("127.0.0.1:{}", options.port));
+        command.arg("--max-instance-reuse-count").arg(INSTANCE_REUSE);
         if matches!(self, Self::Spin(_)) {
             command.arg("--log-dir").arg(site.dir().join("logs").join("components"));
             command.arg("--state-dir").arg(site.dir().join("spin"));
@@ -68,6 +69,10 @@ impl Program {
         command
     }
 }
+
+/// How many requests an instance serves. Each has its own connections and its own memory of hot links; with the host's
+/// default of 128 a good part of the work is to make new ones.
+const INSTANCE_REUSE: &str = "2048";
 
 /// What to run.
 #[derive(Clone, Debug)]

@@ -64,7 +64,7 @@ pub struct LinkSettings {
 pub struct CachingSettings {
     /// `cache_ttl_seconds` (3600): the longest that Redis keeps a link.
     pub cache_ttl: Duration,
-    /// `hot_link_ttl_millis` (1000): how long an instance remembers a link that it followed; 0 is not at all.
+    /// `hot_link_ttl_millis` (2000): how long an instance remembers a link that it followed; 0 is not at all.
     pub hot_link_ttl: Duration,
     /// `redirect_max_age` (0) and `edge_ttl_seconds` (10).
     pub redirect: RedirectCaching,
@@ -299,7 +299,7 @@ mod tests {
             ("public_hosts", "sho.rt, www.sho.rt:8443"),
             ("allowed_origins", "*"),
             ("cache_ttl_seconds", "3600"),
-            ("hot_link_ttl_millis", "1000"),
+            ("hot_link_ttl_millis", "2000"),
             ("pool_prefetch", "16"),
             ("redirect_max_age", "0"),
             ("edge_ttl_seconds", "10"),

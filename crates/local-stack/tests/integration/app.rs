@@ -45,7 +45,7 @@ pub struct Servers {
 
 pub static SERVERS: LazyLock<Servers> = LazyLock::new(Servers::start);
 static SHARED: LazyLock<App> = LazyLock::new(|| {
-    let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "1000")]);
+    let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "2000")]);
     app.fill(5_000);
     app
 });
