@@ -15,7 +15,7 @@ IMPURE := ^(spin|tokio|wasm|wit|wasi|http|hyper|reqwest)
 .PHONY: help setup build startlocal stoplocal upgradelocal revisionlocal test unittest integrationtest \
 	integrationtesttls e2etest \
 	bench soak loadtestcreate loadtestredirect stresstestcreate stresstestredirect \
-	lint lintformat clean setup-rust purecore testbuild
+	lint deny lintformat clean setup-rust purecore testbuild
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -94,6 +94,9 @@ lint: setup-rust ## check formatting and lints, natively and for the components
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --target wasm32-wasip2 $(GUESTS) -- -D warnings
 
+deny: ## check licences, sources and known vulnerabilities of every dependency
+	.ci/deny
+
 lintformat: setup-rust ## format, then check the lints
 	$(CARGO) fmt --all
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
@@ -109,7 +112,7 @@ clean: ## stop the local stack and remove everything that was built
 # The libraries are left out: those of the components do not link natively.
 testbuild: setup
 	$(CARGO) build --workspace --bins --tests --examples
-	$(CARGO) $(COMPONENTS)
+	$(CARGO) $(COMPONENTS) -p shortlink-faulty
 
 purecore:
 	@tree=$$($(CARGO) tree -p shortlink-core -e normal --all-features --prefix none) || exit 1; \

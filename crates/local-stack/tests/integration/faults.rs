@@ -7,6 +7,7 @@ mod batch;
 mod cache;
 mod clients;
 mod codes;
+mod components;
 mod host;
 mod own;
 mod postgres;
