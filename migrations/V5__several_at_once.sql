@@ -3,22 +3,25 @@
 
 create function shortlink.create_short_links(
     p_codes text[], p_urls text[], p_expire_at_millis bigint[], p_custom int[]
-) returns int[]
-language plpgsql volatile
+) returns setof int
+language plpgsql volatile rows 1
 as $$
 declare
-    v_created int[] := '{}';
+    v_taken int := 0;
 begin
     for i in 1 .. cardinality(p_codes) loop
         perform from shortlink.create_short_link(
             p_codes[i], p_urls[i],
             timestamptz 'epoch' + p_expire_at_millis[i] * interval '1 millisecond', p_custom[i] <> 0
         );
-        if found then
-            v_created := v_created || i;
+        if not found then
+            v_taken := v_taken + (1 << (i - 1));
         end if;
     end loop;
-    return v_created;
+    return next 0;
+    if v_taken > 0 then
+        return query select generate_series(1, v_taken);
+    end if;
 end
 $$;
 
@@ -43,8 +46,9 @@ end
 $$;
 
 comment on function shortlink.create_short_links is
-    'create_short_link for each; returns the positions of those created. Callers pass codes in ascending order: two '
-    'calls that wait for each other''s codes would never end';
+    'create_short_link for each; returns one row, and 2^n rows more for each link n, from 0, whose code was taken: the '
+    'number of rows is all that a caller has to look at. Callers pass few codes, in ascending order: two calls that wait '
+    'for each other''s codes would never end';
 comment on function shortlink.resolve_short_links is
     'resolve_short_link for each: null for no link, '''' for an expired one, else when it expires, in Unix ms, and its URL';
 

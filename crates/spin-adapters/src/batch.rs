@@ -9,9 +9,6 @@ use std::{
 
 use futures::future::LocalBoxFuture;
 
-/// The most questions in one statement; a host sends an instance as many requests at a time.
-const MOST: usize = 16;
-
 /// How a batch deals with time and tasks.
 #[derive(Clone, Copy)]
 pub struct Tasks {
@@ -23,6 +20,7 @@ pub struct Tasks {
 
 /// Questions that wait to be asked together.
 pub struct Batch<Q, A> {
+    most: usize,
     tasks: Tasks,
     waiting: RefCell<VecDeque<Rc<Ticket<Q, A>>>>,
     /// Whether a statement is under way, or about to be.
@@ -63,9 +61,9 @@ impl<Q, A> Drop for Asking<'_, Q, A> {
 }
 
 impl<Q: Clone + 'static, A: Clone + 'static> Batch<Q, A> {
-    /// No questions yet.
-    pub fn new(tasks: Tasks) -> Rc<Self> {
-        Rc::new(Self { tasks, waiting: RefCell::default(), busy: Cell::default() })
+    /// No questions yet, and never more than `most` in one statement.
+    pub fn new(most: usize, tasks: Tasks) -> Rc<Self> {
+        Rc::new(Self { most, tasks, waiting: RefCell::default(), busy: Cell::default() })
     }
 
     /// Asks a question, together with those of other requests. `work` answers some questions, in their order, and bounds
@@ -118,7 +116,7 @@ impl<Q: Clone + 'static, A: Clone + 'static> Batch<Q, A> {
 
     fn take(&self) -> Vec<Rc<Ticket<Q, A>>> {
         let mut waiting = self.waiting.borrow_mut();
-        let count = waiting.len().min(MOST);
+        let count = waiting.len().min(self.most);
         waiting.drain(..count).collect()
     }
 }
@@ -134,6 +132,8 @@ mod tests {
     };
 
     use super::*;
+
+    const MOST: usize = 16;
 
     thread_local! {
         static SPAWNER: RefCell<Option<LocalSpawner>> = const { RefCell::new(None) };
@@ -159,7 +159,7 @@ mod tests {
         SPAWNER.set(Some(pool.spawner()));
         let spawn =
             |task| SPAWNER.with_borrow(|spawner| spawner.as_ref().unwrap().spawn_local(task).unwrap());
-        let batch = Batch::new(Tasks { pause: || Box::pin(turn()), spawn });
+        let batch = Batch::new(MOST, Tasks { pause: || Box::pin(turn()), spawn });
         let sizes = Sizes::default();
         let value = pool.run_until(test(batch, sizes.clone()));
         let sizes = sizes.borrow().clone();

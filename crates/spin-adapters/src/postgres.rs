@@ -1,13 +1,18 @@
 //! Postgres through Spin. The host keeps a pool of connections for each address and resets one each time it hands it
-//! out, which costs as much as a statement. So an instance keeps the one it has while any of its requests wants
-//! Postgres, and gives it back with the last: one held by an idle instance would starve the others.
+//! out, which costs more than a statement. So an instance keeps the one it has for a moment, and then gives it back
+//! whether it is busy or not: there are more instances under load than connections, and none may starve.
 
 use std::{
     cell::{Cell, RefCell},
-    time::Duration,
+    rc::Rc,
+    time::{Duration, Instant},
 };
 
-use spin_sdk::pg::{self, Connection, PgError, QueryError};
+use spin_sdk::{
+    pg::{self, Connection, PgError, QueryError},
+    time::sleep,
+    wasip3::wit_bindgen::spawn,
+};
 use thiserror::Error;
 
 use crate::{
@@ -17,6 +22,13 @@ use crate::{
 
 /// The longest that a request waits for a connection and its statements together.
 const BUDGET: Duration = Duration::from_secs(3);
+/// How long an instance keeps a connection that it got at once, and one that it had to wait for: then others wait too.
+const KEEP: Duration = Duration::from_millis(250);
+const SHARED_KEEP: Duration = Duration::from_millis(25);
+/// A longer wait than this is one.
+const AT_ONCE: Duration = Duration::from_millis(20);
+/// How long an instance keeps a connection that it does not use.
+const IDLE_KEEP: Duration = Duration::from_millis(20);
 /// How long a Postgres that cannot be reached is left alone.
 const REST: Duration = Duration::from_millis(500);
 /// A row that fits no partition.
@@ -28,20 +40,30 @@ const INVALID_PARAMETER: &str = "22023";
 pub struct Postgres {
     settings: PostgresSettings,
     rest: Rest,
-    users: Cell<usize>,
-    kept: RefCell<Option<Connection>>,
+    kept: Rc<RefCell<Option<Lease>>>,
+    watched: Rc<Cell<bool>>,
 }
 
-/// A request that wants Postgres, or will soon.
-pub struct User<'a>(&'a Postgres);
+/// A task looks whether the lease is over. It ends with the request that it belongs to, if that is cancelled.
+struct Watch(Rc<Cell<bool>>);
 
-impl Drop for User<'_> {
+impl Drop for Watch {
     fn drop(&mut self) {
-        let left = self.0.users.get().saturating_sub(1);
-        self.0.users.set(left);
-        if left == 0 {
-            self.0.kept.take();
-        }
+        self.0.set(false);
+    }
+}
+
+/// A connection, when it is to be given back at the latest, and when it was last used.
+struct Lease {
+    connection: Connection,
+    until: Instant,
+    used: Instant,
+}
+
+impl Lease {
+    fn is_over(&self) -> bool {
+        let now = Instant::now();
+        now >= self.until || now.duration_since(self.used) >= IDLE_KEEP
     }
 }
 
@@ -62,13 +84,7 @@ pub enum Failure {
 impl Postgres {
     /// A Postgres that is connected to when it is first used.
     pub fn new(settings: PostgresSettings) -> Self {
-        Self { settings, rest: Rest::default(), users: Cell::default(), kept: RefCell::default() }
-    }
-
-    /// Lets the instance keep its connection until this is dropped.
-    pub fn user(&self) -> User<'_> {
-        self.users.set(self.users.get().saturating_add(1));
-        User(self)
+        Self { settings, rest: Rest::default(), kept: Rc::default(), watched: Rc::default() }
     }
 
     /// Runs a statement. It is a transaction of its own: the host hands a connection on without a rollback.
@@ -80,15 +96,11 @@ impl Postgres {
             return Err(Failure::Unavailable("left alone after a failure".into()));
         }
         let answer = within(BUDGET, async {
-            let kept = self.kept.take();
-            let connection = match kept {
-                Some(connection) => connection,
-                None => Connection::open(self.settings.connection_string()).await?,
-            };
-            let result = statement(&connection).await;
+            let lease = self.lease().await?;
+            let result = statement(&lease.connection).await;
             // After any other error the connection may be unusable, and the host looks when it hands it out again.
-            if result.is_ok() && self.users.get() > 0 {
-                self.kept.replace(Some(connection));
+            if result.is_ok() {
+                self.keep(lease);
             }
             result
         });
@@ -97,6 +109,41 @@ impl Postgres {
             return Err(Failure::Unavailable("no answer in time".into()));
         };
         result.map_err(|error| self.failure(error))
+    }
+
+    async fn lease(&self) -> Result<Lease, pg::Error> {
+        if let Some(lease) = self.kept.take() {
+            return Ok(lease);
+        }
+        let asked = Instant::now();
+        let connection = Connection::open(self.settings.connection_string()).await?;
+        let opened = Instant::now();
+        let keep = if opened.duration_since(asked) < AT_ONCE { KEEP } else { SHARED_KEEP };
+        Ok(Lease { connection, until: opened.checked_add(keep).unwrap_or(opened), used: opened })
+    }
+
+    fn keep(&self, mut lease: Lease) {
+        lease.used = Instant::now();
+        if lease.used >= lease.until {
+            return;
+        }
+        self.kept.replace(Some(lease));
+        if self.watched.replace(true) {
+            return;
+        }
+        let (kept, watch) = (self.kept.clone(), Watch(self.watched.clone()));
+        spawn(async move {
+            let _watch = watch;
+            loop {
+                sleep(IDLE_KEEP).await;
+                let mut kept = kept.borrow_mut();
+                // Who uses it right now will have it watched again.
+                if kept.as_ref().is_none_or(Lease::is_over) {
+                    kept.take();
+                    return;
+                }
+            }
+        });
     }
 
     fn failure(&self, error: pg::Error) -> Failure {
