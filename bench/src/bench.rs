@@ -28,8 +28,8 @@ const COLD_LIMIT: Duration = Duration::from_mins(3);
 
 /// The pieces, and how many runs there were.
 pub struct Bench<'a> {
-    options: &'a Options,
-    stage: Stage,
+    pub(crate) options: &'a Options,
+    pub(crate) stage: Stage,
     runs: u32,
 }
 
@@ -94,10 +94,12 @@ impl<'a> Bench<'a> {
         match &measurement.work {
             Work::Http(door, Load::From(file, _)) => self.cold(measurement, *door, file),
             Work::Http(door, load) => self.http(measurement, *door, load),
-            Work::Pgbench => {
-                let (warm_up, number) = (self.next(), self.next());
-                pgbench::run(&self.stage, clients, WARM_UP_SECONDS, warm_up)?;
-                observe(&mut self.stage, watch, false, |stage| pgbench::run(stage, clients, seconds, number))
+            Work::Pgbench(protocol) => {
+                let (protocol, warm_up, number) = (*protocol, self.next(), self.next());
+                pgbench::run(&self.stage, protocol, clients, WARM_UP_SECONDS, warm_up)?;
+                observe(&mut self.stage, watch, false, |stage| {
+                    pgbench::run(stage, protocol, clients, seconds, number)
+                })
             }
             Work::Fill => {
                 observe(&mut self.stage, Duration::from_secs(1), false, |stage| fill::batch(stage, codes))
@@ -115,7 +117,7 @@ impl<'a> Bench<'a> {
         }
         self.wrk(door, load, clients, WARM_UP_SECONDS)?;
         let before = if measurement.creates() { self.stage.count_links()? } else { 0 };
-        let mut sample = self.observed_wrk(measurement, door, load, seconds)?;
+        let mut sample = self.observed_wrk(door, load, clients, seconds, measurement.has_instances())?;
         if measurement.creates() {
             let made = self.stage.count_links()? - before;
             sample.outcome.errors += missing(&sample.outcome, made);
@@ -129,8 +131,8 @@ impl<'a> Bench<'a> {
         let (began, clients) = (Instant::now(), measurement.clients);
         let from = |first| Load::From(file.to_owned(), first);
         self.wrk(door, &Load::Unknown, clients, WARM_UP_SECONDS)?;
-        let sample =
-            self.observed_wrk(measurement, door, &from(0), self.options.seconds.min(COLD_SECONDS))?;
+        let seconds = self.options.seconds.min(COLD_SECONDS);
+        let sample = self.observed_wrk(door, &from(0), clients, seconds, measurement.has_instances())?;
         let mut asked = sample.outcome.requests;
         while asked < u64::from(links::LINKS) {
             ensure!(
@@ -147,16 +149,18 @@ impl<'a> Bench<'a> {
         Wrk { door, load, clients, seconds, number: self.next() }.run(&self.stage)
     }
 
-    fn observed_wrk(
+    /// A run of `wrk`, and what it costs; `instances` says whether theirs are counted.
+    pub(crate) fn observed_wrk(
         &mut self,
-        measurement: &Measurement,
         door: Door,
         load: &Load,
+        clients: u32,
         seconds: u32,
+        instances: bool,
     ) -> Result<Sample> {
-        let wrk = Wrk { door, load, clients: measurement.clients, seconds, number: self.next() };
+        let wrk = Wrk { door, load, clients, seconds, number: self.next() };
         let length = Duration::from_secs(u64::from(seconds));
-        observe(&mut self.stage, length, measurement.has_instances(), |stage| wrk.run(stage))
+        observe(&mut self.stage, length, instances, |stage| wrk.run(stage))
     }
 
     fn next(&mut self) -> u32 {

@@ -9,6 +9,7 @@
 mod bench;
 mod check;
 mod fill;
+mod growth;
 mod links;
 mod manifest;
 mod observe;
@@ -47,6 +48,11 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<bool> {
     interrupt::listen()?;
     let mut bench = Bench::start(options)?;
+    if options.growth {
+        let (costs, checks) = bench.growth()?;
+        growth::report(&options.json, &costs, &checks)?;
+        return Ok(checks.iter().all(|check| check.passed));
+    }
     let results = bench.run()?;
     let checks = check::checks(&results, bench.host());
     report::print(&results, &checks);

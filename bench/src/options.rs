@@ -29,6 +29,10 @@ pub struct Options {
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     pub only: Vec<Group>,
 
+    /// How the cost of a redirect grows up to 10 million links and 60 partitions, and nothing else: about ten minutes
+    #[arg(long, conflicts_with_all = ["only", "clients", "codes"])]
+    pub growth: bool,
+
     /// How many codes `codes fill` makes
     #[arg(long, value_name = "N", default_value_t = 1_000_000,
           value_parser = clap::value_parser!(u32).range(10_000..=3_000_000))]

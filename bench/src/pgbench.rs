@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use shortlink_local_stack::stack::DATABASE;
 
+use crate::plan::Protocol;
 use crate::sample::Outcome;
 use crate::stage::Stage;
 
@@ -19,18 +20,22 @@ select from shortlink.create_short_link('p' || lpad(to_hex(:number::int), 7, '0'
 ";
 const FORTNIGHT: Duration = Duration::from_hours(14 * 24);
 
-/// Runs it as the user of the components, with prepared statements: nothing faster can call the function.
+/// Runs it as the user of the components.
 ///
 /// # Errors
 /// It does not run, or a transaction fails.
-pub fn run(stage: &Stage, clients: u32, seconds: u32, number: u32) -> Result<Outcome> {
+pub fn run(stage: &Stage, protocol: Protocol, clients: u32, seconds: u32, number: u32) -> Result<Outcome> {
     let (name, directory) = (format!("pgbench-{number}"), stage.site.dir());
     let script = directory.join("create.sql");
     fs::write(&script, SCRIPT).with_context(|| format!("cannot write {}", script.display()))?;
     let expiry = SystemTime::now().duration_since(UNIX_EPOCH)? + FORTNIGHT;
 
     let mut command = Command::new(&stage.tools.pgbench);
-    command.args(["--no-vacuum", "--protocol", "prepared", "--jobs", "1"]);
+    let protocol = match protocol {
+        Protocol::Extended => "extended",
+        Protocol::Prepared => "prepared",
+    };
+    command.args(["--no-vacuum", "--protocol", protocol, "--jobs", "1"]);
     command.args(["--client", &clients.to_string(), "--time", &seconds.to_string()]);
     command.arg("--file").arg(&script).arg("--define").arg(format!("expiry={}", expiry.as_millis()));
     command.arg("--log").arg("--log-prefix").arg(directory.join(&name));

@@ -40,8 +40,10 @@ pub enum Group {
     ProxyCreate,
     /// Creating links with aliases, through nginx
     ProxyCreateAlias,
-    /// Calling `create_short_link` from pgbench
+    /// Calling `create_short_link` from pgbench, prepared anew for each call, as every statement of a component is
     Pgbench,
+    /// Calling `create_short_link` from pgbench, prepared once: more than a component can do
+    PgbenchPrepared,
     /// Creating links through nginx with 1 to 512 clients
     Scale,
     /// Filling the pool with `codes fill`
@@ -56,11 +58,20 @@ pub enum Work {
     /// `wrk`.
     Http(Door, Load),
     /// `pgbench`.
-    Pgbench,
+    Pgbench(Protocol),
     /// The batch.
     Fill,
     /// `redis-cli --pipe`.
     Pipe,
+}
+
+/// How `pgbench` sends its statement.
+#[derive(Clone, Copy, Debug)]
+pub enum Protocol {
+    /// Parsed and planned for each call.
+    Extended,
+    /// Parsed once.
+    Prepared,
 }
 
 /// Whom `wrk` asks.
@@ -146,7 +157,8 @@ pub fn measurements(options: &Options, paths: &Paths) -> Vec<Measurement> {
         add(Group::ProxyZipf, clients, Some(Group::Zipf), Work::Http(proxy, zipf()));
     }
     let pgbench = Some(Group::Pgbench);
-    add(Group::Pgbench, CREATORS, None, Work::Pgbench);
+    add(Group::Pgbench, CREATORS, None, Work::Pgbench(Protocol::Extended));
+    add(Group::PgbenchPrepared, CREATORS, pgbench, Work::Pgbench(Protocol::Prepared));
     add(Group::Create, CREATORS, pgbench, Work::Http(host, Load::Create));
     add(Group::CreateAlias, CREATORS, pgbench, Work::Http(host, Load::CreateAlias));
     add(Group::ProxyCreate, CREATORS, pgbench, Work::Http(proxy, Load::Create));

@@ -10,13 +10,18 @@ use serde_json::{Value, json};
 use crate::check::{Bound, Check};
 use crate::options::Options;
 use crate::results::{self, Results};
-use crate::sample::{Sample, median};
+use crate::sample::{median, micros_of_a_request};
 use crate::usage::Usage;
 
 /// Prints the figures, then what each run cost, then the checks.
 pub fn print(results: &Results, checks: &[Check]) {
     print_rates(results);
     print_costs(results);
+    print_checks(checks);
+}
+
+/// Prints the checks; of the measurements without errors only that there are no others.
+pub fn print_checks(checks: &[Check]) {
     println!("\n{:<44} {:>9}   bound", "check", "figure");
     for check in checks.iter().filter(|check| !(check.passed && check.what.starts_with("errors of"))) {
         let bound = match check.bound {
@@ -70,22 +75,13 @@ fn print_costs(results: &Results) {
             let cpu = figure(of(|usage| usage.cpu_seconds), 2);
             format!("{cpu} / {}", figure(of(|usage| usage.memory_mib), 0))
         });
-        let each = figure(median(&result.samples, cpu_of_a_request), 1);
+        let each = figure(median(&result.samples, micros_of_a_request), 1);
         println!("{:<24}{} {each:>12}", result.title(), columns(cells));
     }
 }
 
 fn columns<const N: usize>(cells: [String; N]) -> String {
     cells.map(|cell| format!("{cell:>13}")).concat()
-}
-
-/// The CPU time that all pieces of the service spent on one request, in microseconds: other work on the machine changes
-/// it less than it changes a rate.
-fn cpu_of_a_request(sample: &Sample) -> Option<f64> {
-    let pieces = sample.usage.iter().filter(|usage| usage.process != "load");
-    let seconds: f64 = pieces.map(|usage| usage.cpu_seconds).sum();
-    let requests = count(Some(sample.outcome.requests)).filter(|requests| *requests > 0.0)?;
-    Some(seconds * 1e6 / requests)
 }
 
 /// Writes every figure of every run.
@@ -106,7 +102,7 @@ pub fn write(path: &Path, results: &Results, checks: &[Check], host: &str, optio
                 "p50_ms": result.p50_ms(),
                 "p99_ms": result.p99_ms(),
                 "errors": result.errors(),
-                "cpu_us_per_request": median(&result.samples, cpu_of_a_request),
+                "cpu_us_per_request": median(&result.samples, micros_of_a_request),
                 "base": base,
                 "ratio": base.and_then(|base| results.ratio(measurement.group, base, measurement.clients)),
                 "runs": result.samples,
@@ -123,14 +119,23 @@ pub fn write(path: &Path, results: &Results, checks: &[Check], host: &str, optio
         "measurements": measurements,
         "checks": checks,
     });
+    write_json(path, &all)
+}
+
+/// Writes a file, and makes its directory.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_json(path: &Path, all: &Value) -> Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    let text = serde_json::to_string_pretty(&all)?;
+    let text = serde_json::to_string_pretty(all)?;
     fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn figure(value: Option<f64>, digits: usize) -> String {
+/// A figure with so many digits behind the point, or a dash.
+pub fn figure(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
 }
 

@@ -36,6 +36,16 @@ pub fn median(samples: &[Sample], figure: impl Fn(&Sample) -> Option<f64>) -> Op
     median_of(samples.iter().filter_map(figure).collect())
 }
 
+/// The CPU time that all pieces of the service spent on one request, in microseconds: other work on the machine changes
+/// it less than it changes a rate.
+#[must_use]
+pub fn micros_of_a_request(sample: &Sample) -> Option<f64> {
+    let pieces = sample.usage.iter().filter(|usage| usage.process != "load");
+    let seconds: f64 = pieces.map(|usage| usage.cpu_seconds).sum();
+    let requests = u32::try_from(sample.outcome.requests).ok().filter(|requests| *requests > 0)?;
+    Some(seconds * 1e6 / f64::from(requests))
+}
+
 /// The median of the runs' ratios, each to the other measurement's run in the same round.
 #[must_use]
 pub fn ratio(samples: &[Sample], base: &[Sample]) -> Option<f64> {
@@ -43,7 +53,8 @@ pub fn ratio(samples: &[Sample], base: &[Sample]) -> Option<f64> {
     median_of(pairs.map(|(sample, base)| sample.outcome.rate / base.outcome.rate).collect())
 }
 
-fn median_of(mut values: Vec<f64>) -> Option<f64> {
+/// The median; nothing when there are no values.
+pub fn median_of(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     let upper = *values.get(middle)?;

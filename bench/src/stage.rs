@@ -124,6 +124,14 @@ impl Stage {
         Some(clients.lines().filter(|line| line.contains(" user=shortlink_app ")).map(|_| 1).sum())
     }
 
+    /// Empties the cache.
+    ///
+    /// # Errors
+    /// Redis does not answer.
+    pub fn forget(&self) -> Result<()> {
+        Ok(redis::cmd("FLUSHALL").exec(&mut self.redis(self.ports.cache)?)?)
+    }
+
     fn redis(&self, port: u16) -> Result<redis::Connection> {
         let url = redis_url(self.site.tls(), port, "shortlink_operator", &self.secrets.operator, 0);
         let connection = redis::Client::open(url)?.get_connection()?;

@@ -45,7 +45,11 @@ struct Links(Postgres);
 impl PostgresStore {
     /// The links in this Postgres.
     pub fn new(postgres: Postgres) -> Self {
-        Self { links: Rc::new(Links(postgres)), creates: Batch::new(MOST_CREATES, TASKS), finds: Batch::new(MOST_FINDS, TASKS) }
+        Self {
+            links: Rc::new(Links(postgres)),
+            creates: Batch::new(MOST_CREATES, TASKS),
+            finds: Batch::new(MOST_FINDS, TASKS),
+        }
     }
 
     /// Whether links can be stored this month.
