@@ -20,8 +20,8 @@ CHECKS = {
 }
 
 
-def perform(name, root):
-    report = Report()
+def perform(name, root, twice=True):
+    report = Report(twice)
     try:
         CHECKS[name](root, report)
     except Failed as error:

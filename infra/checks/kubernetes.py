@@ -12,6 +12,8 @@ from report import Failed
 
 # The oldest and the newest version that the manifests are for.
 VERSIONS = ("1.33", "1.37")
+# Objects that have been found valid before: most of an overlay is as in the others.
+VALID = set()
 POD_OWNERS = {
     "Deployment": ("spec", "template"),
     "Job": ("spec", "template"),
@@ -39,8 +41,10 @@ def check(root, report):
     for overlay in overlays:
         name = str(overlay.relative_to(root))
         objects = kustomize.render(overlay)
-        real = kustomize.render_by_tool(overlay)
-        if real is None:
+        real = kustomize.render_by_tool(overlay) if report.twice else None
+        if not report.twice:
+            pass
+        elif real is None:
             report.note(f"{name}: rendered by infra/checks alone: neither kubectl nor kustomize is on the PATH")
         else:
             compare(name, kustomize.comparable(objects), kustomize.comparable(real), report)
@@ -62,6 +66,10 @@ def schema(where, item, schemas, report):
         for error in errors:
             report.fault(where, f"{error.json_path}: {error.message}")
         return
+    content = json.dumps(item, sort_keys=True)
+    if content in VALID:
+        return
+    before = len(report.faults)
     for version in VERSIONS:
         try:
             kubernetes_validate.validate(item, version, strict=True)
@@ -69,6 +77,8 @@ def schema(where, item, schemas, report):
             report.fault(where, f"Kubernetes {version}: {'.'.join(map(str, error.path))}: {error.message}")
         except kubernetes_validate.SchemaNotFoundError:
             report.fault(where, f"Kubernetes {version} has no {item['apiVersion']} {item['kind']}")
+    if len(report.faults) == before:
+        VALID.add(content)
 
 
 def template(item):

@@ -13,6 +13,8 @@ import yaml
 
 from report import Failed, run
 
+# The parser in C is ten times faster; PyYAML has it nearly everywhere.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 KNOWN = {"apiVersion", "kind", "namespace", "resources", "configMapGenerator", "images", "patches"}
 CLUSTER_WIDE = {"Namespace"}
 # Stands for the hash of its content that kustomize appends to the name of a generated ConfigMap.
@@ -23,7 +25,7 @@ def load(path):
     """The documents of a YAML file."""
     try:
         with open(path, encoding="utf-8") as file:
-            return [document for document in yaml.safe_load_all(file) if document is not None]
+            return [document for document in yaml.load_all(file, LOADER) if document is not None]
     except (OSError, yaml.YAMLError) as error:
         raise Failed(f"{path}: {error}") from error
 
@@ -116,7 +118,7 @@ def render_by_tool(folder):
     code, out, err = run(command)
     if code != 0:
         raise Failed(f"{folder}: {command[0]}: {err.strip()}")
-    return [document for document in yaml.safe_load_all(out) if document is not None]
+    return [document for document in yaml.load_all(out, LOADER) if document is not None]
 
 
 def comparable(objects):

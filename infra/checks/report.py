@@ -8,7 +8,9 @@ class Failed(Exception):
 
 
 class Report:
-    def __init__(self):
+    def __init__(self, twice=True):
+        # Whether what can be done in two ways is done in both, and compared.
+        self.twice = twice
         self.faults = []
         self.skipped = []
         self.notes = []
