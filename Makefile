@@ -15,7 +15,7 @@ IMPURE := ^(spin|tokio|wasm|wit|wasi|http|hyper|reqwest)
 .PHONY: help setup build startlocal stoplocal upgradelocal revisionlocal test unittest integrationtest \
 	integrationtesttls e2etest \
 	bench soak loadtestcreate loadtestredirect stresstestcreate stresstestredirect \
-	lint deny lintformat clean setup-rust purecore testbuild
+	lint deny lintformat manifests clean setup-rust purecore testbuild
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -101,6 +101,9 @@ lintformat: setup-rust ## format, then check the lints
 	$(CARGO) fmt --all
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --target wasm32-wasip2 $(GUESTS) -- -D warnings
+
+manifests: ## check the images, compose, Kubernetes and observability files
+	@infra/check-manifests
 
 clean: ## stop the local stack and remove everything that was built
 	@test ! -d .local || $(MAKE) stoplocal

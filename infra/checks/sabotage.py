@@ -1,0 +1,97 @@
+"""Breaks a copy of the files in one way after the other, and tells which of these no check notices."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+# The check that must fail, the file, what stands in it, and what stands there instead.
+ACTS = [
+    ("dockerfiles", "infra/images/api.Dockerfile", "USER 65532:65532\n", ""),
+    ("dockerfiles", "infra/images/api.Dockerfile", "RUST_VERSION=1.", "RUST_VERSION=0."),
+    ("dockerfiles", "infra/images/api.Dockerfile", "SPIN_VERSION=v4", "SPIN_VERSION=v3"),
+    ("dockerfiles", "infra/images/batch.Dockerfile", "WORKDIR /src", "WORKDIR src"),
+    ("dockerfiles", "infra/images/edge.Dockerfile", "infra/images/front-door", "infra/images/back-door"),
+    ("dockerfiles", "infra/images/runtime-config.toml", 'log_dir = ""\n', ""),
+    ("dockerfiles", ".dockerignore", "!migrations\n", ""),
+    ("dockerfiles", ".dockerignore", "!wit\n", "!wit\n!.compose\n"),
+    ("compose", "infra/local/docker-compose.yml", "stop_grace_period", "stop_grace"),
+    ("compose", "infra/local/docker-compose.yml", "cache: { condition", "cash: { condition"),
+    ("compose", "infra/local/docker-compose.yml", "SPIN_VARIABLE_REDIS_CACHE_HOST", "SPIN_VARIABLE_CACHE_HOST"),
+    ("compose", "infra/local/docker-compose.yml", "FRONT_DOOR_UPSTREAM", "FRONT_DOOR_BACKEND"),
+    ("compose", "infra/local/docker-compose.yml", 'PGPASSWORD: "${POSTGRES_PASSWORD}"', "PGPASSWORD: secret"),
+    ("compose", "infra/local/docker-compose.yml", "127.0.0.1:${SHORT_LINK_API_PORT", "0.0.0.0:${SHORT_LINK_API_PORT"),
+    ("compose", "infra/local/docker-compose.yml", "${SHORT_LINK_METRICS_PORT:-9187}", "${SHORT_LINK_METRICS_PORT:-9187"),
+    ("compose", "infra/local/docker-compose.yml", "${SHORTLINK_APP_PASSWORD:?run infra/local/compose-secrets}", "${SHORTLINK_APP_PASSWORD}"),
+    ("compose", "infra/local/docker-compose.yml", "<<: *redis-health", "<<: *redis-healthy"),
+    ("front-door", "infra/local/nginx.conf", "proxy_cache_lock on;", "proxy_cache_locks on;"),
+    ("front-door", "infra/local/nginx.conf", "{{ miss_zone }}", "{{ missing_zone }}"),
+    ("front-door", "infra/images/front-door", "word FRONT_DOOR_UPSTREAM", ": FRONT_DOOR_UPSTREAM"),
+    ("scripts", "infra/local/compose-secrets", '"$out/$1"', "$out/$1"),
+    ("kubernetes", "infra/kubernetes/api/deployment.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"),
+    ("kubernetes", "infra/kubernetes/api/deployment.yaml", "runAsNonRoot: true", "runAsNonRoot: false"),
+    ("kubernetes", "infra/kubernetes/api/deployment.yaml", "seccompProfile: { type: RuntimeDefault }", "seccompProfile: { type: Unconfined }"),
+    ("kubernetes", "infra/kubernetes/api/deployment.yaml", "preStop: { sleep: { seconds: 20 } }", "preStop: { sleep: { seconds: 30 } }"),
+    ("kubernetes", "infra/kubernetes/api/deployment.yaml", "/v1/health/ready", "/v1/health/now"),
+    ("kubernetes", "infra/kubernetes/api/deployment.yaml", "limits: { cpu: \"2\", memory: 1Gi }", "limits: { cpu: \"2\" }"),
+    ("kubernetes", "infra/kubernetes/api/deployment.yaml", "periodSeconds: 3", "periodSecond: 3"),
+    ("kubernetes", "infra/kubernetes/api/deployment.yaml", "valueFrom: { secretKeyRef: { name: short-link-api, key: postgres-password } }", "value: hunter2"),
+    ("kubernetes", "infra/kubernetes/api/deployment.yaml", "key: redis-codes-password", "key: codes-password"),
+    ("kubernetes", "infra/kubernetes/api/scaling.yaml", "name: short-link-api }", "name: short-link-apis }"),
+    ("kubernetes", "infra/kubernetes/api/service.yaml", "selector: { app.kubernetes.io/name: short-link,", "selector: { app.kubernetes.io/name: long-link,"),
+    ("kubernetes", "infra/kubernetes/edge/ingress.yaml", "name: short-link-edge", "name: short-link-front"),
+    ("kubernetes", "infra/kubernetes/edge/policy.yaml", "app.kubernetes.io/component: edge }\n  policyTypes", "app.kubernetes.io/component: ledge }\n  policyTypes"),
+    ("kubernetes", "infra/kubernetes/network/policies.yaml", "policyTypes: [Ingress, Egress]", "policyTypes: [Ingress]"),
+    ("kubernetes", "infra/kubernetes/batch/cronjob.yaml", "concurrencyPolicy: Forbid", "concurrencyPolicy: Allow"),
+    ("kubernetes", "infra/kubernetes/migrate/job.yaml", "ttlSecondsAfterFinished", "ttlSecondsAfterwards"),
+    ("kubernetes", "infra/kubernetes/overlays/staging/settings.env", "SPIN_VARIABLE_PUBLIC_HOSTS", "SPIN_VARIABLE_PUBLIC_HOST"),
+    ("kubernetes", "infra/kubernetes/overlays/staging/settings.env", "SPIN_VARIABLE_POSTGRES_SSLMODE", "SPIN_VARIABLE_POSTGRES_PASSWORD"),
+    ("kubernetes", "infra/kubernetes/overlays/production/kustomization.yaml", "value: 10.30.0.0/16", "value: 192.0.2.0/24"),
+    ("kubernetes", "infra/kubernetes/overlays/production/kustomization.yaml", "newTag: 0.1.0", "newTag: latest"),
+    ("kubernetes", "infra/kubernetes/overlays/production/kustomization.yaml", "kind: CronJob", "kind: CronJobs"),
+    ("kubernetes", "infra/kubernetes/overlays/production/kustomization.yaml", "configMapGenerator", "nameSuffix: x\nconfigMapGenerator"),
+    ("kubernetes", "infra/kubernetes/spinapp/spinapp.yaml", "enableAutoscaling: true", "enableAutoscaling: true\n  replicas: 2"),
+    ("kubernetes", "infra/kubernetes/spinapp/spinapp.yaml", "name: postgres_sslmode", "name: postgres_tls"),
+    ("kubernetes", "infra/kubernetes/spinapp/executor.yaml", "spinImage:", "runtimeClassName: wasmtime-spin-v2\n    spinImage:"),
+    ("observability", "infra/observability/alerts.yml", "max(shortlink_codes_available) == 0", "max(shortlink_codes_available == 0"),
+    ("observability", "infra/observability/alerts.yml", "absent(shortlink_batch_last_run_timestamp_seconds)", "absent(shortlink_batch_last_run)"),
+    ("observability", "infra/observability/alerts.yml", "#the-pool-is-empty", "#the-pool-is-full"),
+    ("observability", "infra/observability/alerts.yml", "for: 2m", "for: 2 minutes"),
+    ("observability", "infra/observability/alerts.yml", "severity: page", "severity: urgent"),
+    ("observability", "infra/observability/prometheus.yml", "honor_labels", "honour_labels"),
+    ("observability", "infra/observability/prometheus.yml", "rule_files: [alerts.yml]", "rule_files: [rules.yml]"),
+    ("observability", "infra/observability/collector.yaml", "limit_percentage: 75", "limit_percent: 75"),
+    ("observability", "infra/observability/collector.yaml", "exporters: [prometheus]", "exporters: [prometheus/spin]"),
+    ("observability", "infra/observability/collector.yaml", "[memory_limiter, filter/blank, batch]", "[batch, filter/blank, memory_limiter]"),
+    ("observability", "infra/observability/collector.yaml", "unit: s\n", "unit: ms\n"),
+    ("observability", "infra/observability/grafana/short-link.json", "shortlink_codes_target", "shortlink_codes_wanted"),
+    ("observability", "infra/observability/grafana/short-link.json", '"schemaVersion": 39,', '"schemaVersion": 39'),
+    ("observability", "infra/observability/grafana/provisioning/dashboards.yml", "providers:", "provider:"),
+    ("observability", "native-batch/src/metrics.rs", '"shortlink_codes_target"', '"shortlink_codes_wanted"'),
+]
+COPIED = ["infra", "spin.toml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".dockerignore", "native-batch/src/metrics.rs", "docs"]
+
+
+def unnoticed(root, perform):
+    """The acts that the named check lets pass, or that cannot be done any more."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in COPIED:
+            source, target = root / name, copy / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns(".terraform", "__pycache__", "target"))
+            else:
+                shutil.copy2(source, target)
+        for check, name, before, after in ACTS:
+            path = copy / name
+            text = path.read_text(encoding="utf-8")
+            act = f"{check}: {name}: {before.strip()} -> {after.strip()}"
+            if before not in text:
+                found.append(f"{act} (the former is not there any more)")
+                continue
+            path.write_text(text.replace(before, after, 1), encoding="utf-8")
+            if not perform(check, copy, twice=False).faults:
+                found.append(act)
+            path.write_text(text, encoding="utf-8")
+    return found
