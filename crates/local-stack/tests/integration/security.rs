@@ -1,0 +1,3 @@
+//! What somebody who means harm can do, straight at the host and through nginx.
+
+mod roles;
