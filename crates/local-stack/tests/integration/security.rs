@@ -1,3 +1,7 @@
 //! What somebody who means harm can do, straight at the host and through nginx.
 
+mod answers;
+mod injection;
 mod roles;
+mod smuggling;
+mod wire;
