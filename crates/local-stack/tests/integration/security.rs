@@ -2,6 +2,8 @@
 
 mod answers;
 mod injection;
+mod leaks;
+mod poisoning;
 mod roles;
 mod smuggling;
 mod wire;
