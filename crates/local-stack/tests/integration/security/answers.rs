@@ -13,6 +13,9 @@ use crate::{
 const JSON: (&str, &str) = ("content-type", "application/json");
 const LINKS: &str = "/v1/shortlink";
 
+/// The status it is to have; method, path, headers, body.
+type Request<'a> = (u16, &'a str, &'a str, &'a [(&'a str, &'a str)], &'a [u8]);
+
 /// What every answer has, whoever gives it, and what none has.
 fn assert_guarded(reply: &Reply, what: &str) {
     assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{what}");
@@ -49,7 +52,7 @@ fn every_kind_of_answer_has_its_security_headers() {
     let long = vec![b'x'; 40_000];
     for way in WAYS {
         let new = format!(r#"{{"url":"https://example.com","alias":"guarded-{way:?}"}}"#);
-        let requests: [(u16, &str, &str, &[(&str, &str)], &[u8]); 16] = [
+        let requests: [Request; 16] = [
             (201, "POST", LINKS, &[JSON], new.as_bytes()),
             (302, "GET", "/v1/shortlink/guarded", &[], b""),
             (302, "HEAD", "/v1/shortlink/guarded", &[], b""),
@@ -81,7 +84,7 @@ fn what_nginx_answers_itself_has_them_too() {
     let huge = vec![b'x'; 1_100_000];
     let long = format!("/v1/shortlink/{}", "x".repeat(40_000));
     let header = "x".repeat(40_000);
-    let requests: [(u16, &str, &str, &[(&str, &str)], &[u8]); 6] = [
+    let requests: [Request; 6] = [
         (413, "POST", LINKS, &[JSON], &huge),
         (400, "GET", "/v1/shortlink/%00", &[], b""),
         (404, "GET", "/.well-known/spin/info", &[], b""),

@@ -109,10 +109,13 @@ fn no_url_or_alias_brings_a_header_along() {
     }
 }
 
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |encoded, byte| format!("{encoded}%{byte:02x}"))
+}
+
 #[test]
 fn no_path_query_or_header_comes_back_in_a_header() {
     App::shared().create(&json!({ "url": "https://example.com", "alias": "injection" })).code();
-    let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
     let mut requests: BTreeSet<(&str, Vec<u8>)> = BTreeSet::new();
     let request = |line: &str, headers: &str| {
         format!("{line} HTTP/1.1\r\nconnection: close\r\n{headers}\r\n\r\n").into_bytes()

@@ -73,12 +73,12 @@ pub fn exchange(addr: SocketAddr, bytes: &[u8]) -> Answers {
             Err(error) => break error.kind() == std::io::ErrorKind::ConnectionReset,
         }
     };
-    let (all, heads) = replies(&received);
+    let (all, heads) = replies(&received, bytes.starts_with(b"HEAD "));
     Answers { all, closed, heads }
 }
 
 /// Takes what a server has sent apart. Fails on what is no sequence of answers: that is what a client would stumble on.
-fn replies(mut bytes: &[u8]) -> (Vec<Reply>, Vec<String>) {
+fn replies(mut bytes: &[u8], first_is_head: bool) -> (Vec<Reply>, Vec<String>) {
     let (mut replies, mut heads) = (Vec::new(), Vec::new());
     // A line without a version is a request of HTTP/0.9, and nginx answers it with a body alone.
     if bytes.starts_with(b"{\"status\":") {
@@ -90,6 +90,7 @@ fn replies(mut bytes: &[u8]) -> (Vec<Reply>, Vec<String>) {
         let (head, rest) = bytes.split_at(end.unwrap_or_else(|| panic!("no head: {shown:?}")) + 4);
         let mut reply = parse(head, true).unwrap_or_else(|| panic!("no answer: {shown:?}"));
         let length = match (reply.header("content-length"), reply.header("transfer-encoding")) {
+            _ if first_is_head && replies.is_empty() => 0,
             (Some(length), None) => length.parse().unwrap(),
             (None, Some("chunked")) => {
                 5 + rest.windows(5).position(|window| window == b"0\r\n\r\n").expect("the last chunk")
