@@ -26,7 +26,8 @@ fn neither_role_is_more_than_a_role_that_may_log_in() {
         where member::regrole::text !~ '^pg_'";
     assert_eq!(listed(memberships), none, "a role that is a member of another");
     assert_eq!(listed("select parname from pg_parameter_acl"), none, "a setting somebody may change");
-    let limits = "select unnest(setconfig) from pg_db_role_setting where setrole = 'shortlink_app'::regrole order by 1";
+    let limits = "select unnest(setconfig) from pg_db_role_setting where setrole = 'shortlink_app'::regrole
+            and setdatabase = 0 order by 1";
     assert_eq!(listed(limits), ["idle_in_transaction_session_timeout=5s", "statement_timeout=2s"]);
 }
 
