@@ -23,12 +23,12 @@ use crate::{
 };
 
 /// nginx before a service.
-struct FrontDoor {
+pub struct FrontDoor {
     nginx: Nginx,
 }
 
 impl FrontDoor {
-    fn before(app: &App) -> Self {
+    pub fn before(app: &App) -> Self {
         Self::limited(app, Limits::OFF)
     }
 
@@ -39,15 +39,15 @@ impl FrontDoor {
         Self { nginx: Nginx::start(&SERVERS.site, &options).unwrap() }
     }
 
-    fn addr(&self) -> SocketAddr {
+    pub fn addr(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.nginx.port()))
     }
 
-    fn get(&self, path: &str) -> Reply {
+    pub fn get(&self, path: &str) -> Reply {
         send(self.addr(), "GET", path, &[], b"")
     }
 
-    fn create(&self, body: &Value) -> Reply {
+    pub fn create(&self, body: &Value) -> Reply {
         create_at(self.addr(), body)
     }
 }
@@ -130,6 +130,7 @@ fn what_nginx_refuses_itself_is_in_the_envelope() {
     content-length: 63
     content-type: application/json
     server: nginx
+    x-content-type-options: nosniff
 
     {"status":413,"data":{"error":"the request body is too large"}}
     "#);

@@ -1,7 +1,7 @@
 //! The compiled components, driven over HTTP against real servers; see [`app::App`].
 //!
-//! `SHORT_LINK_HOST` chooses the host as for `local-stack`: `spin` or `local-host`. Everything but the module [`e2e`] talks to the host itself;
-//! that one goes through nginx and the whole local stack.
+//! `SHORT_LINK_HOST` chooses the host as for `local-stack`: `spin` or `local-host`. Most modules talk to the host itself;
+//! [`e2e`] goes through nginx and the whole local stack, [`security`] both ways.
 
 mod app;
 mod bad_input;
@@ -19,6 +19,7 @@ mod permissions;
 mod pool;
 mod races;
 mod resolve;
+mod security;
 mod settings;
 mod tls;
 mod worlds;
