@@ -173,7 +173,7 @@ fn a_statement_that_fails_is_not_quoted() {
                 as $$ begin raise exception 'select % from shortlink.short_link', p_codes; end $$;
              create or replace function shortlink.create_short_links(
                 p_codes text[], p_urls text[], p_expire_at_millis bigint[], p_custom int[]
-             ) returns int[] language plpgsql as $$ begin raise exception 'insert into short_link %', p_codes; end $$",
+             ) returns setof int language plpgsql as $$ begin raise exception 'insert into short_link %', p_codes; end $$",
             "P0001",
         ),
         ("no right", "revoke execute on all functions in schema shortlink from shortlink_app", "42501"),
