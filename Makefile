@@ -64,7 +64,8 @@ BENCH ?=
 LOADTEST ?=
 LOAD_TEST := $(CARGO) run --release -q --manifest-path load-test/Cargo.toml --target-dir target/load-test --
 
-bench: setup ## measure every path, on servers of its own; see bench/README.md
+bench: ## measure every path, on servers of its own; see bench/README.md
+	@infra/local/install bench
 	$(CARGO) $(COMPONENTS) -p shortlink-bare-redirect
 	$(CARGO) build --release $(SERVERS) -p shortlink-bench
 	@$(TARGET)/release/bench $(BENCH)
