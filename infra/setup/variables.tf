@@ -16,8 +16,8 @@ variable "name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,14}[a-z0-9]$", var.name))
-    error_message = "name must have 3 to 16 characters: lower-case letters, digits and hyphens, a letter first."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,12}[a-z0-9]$", var.name))
+    error_message = "name must have 3 to 14 characters: lower-case letters, digits and hyphens, a letter first."
   }
 }
 
