@@ -71,10 +71,6 @@ resource "aws_kms_key" "setup" {
       },
     ]
   })
-
-  lifecycle {
-    prevent_destroy = true
-  }
 }
 
 resource "aws_kms_alias" "setup" {

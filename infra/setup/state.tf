@@ -6,9 +6,8 @@ resource "aws_s3_bucket" "state" {
   #checkov:skip=CKV2_AWS_62:Nothing acts on a change of the state.
   bucket = "${local.name}-state-${local.account}"
 
-  lifecycle {
-    prevent_destroy = true
-  }
+  # S3 refuses to delete a bucket with something in it, and without this Terraform does not empty it.
+  force_destroy = false
 }
 
 resource "aws_s3_bucket_versioning" "state" {
