@@ -81,7 +81,7 @@ resource "aws_scheduler_schedule" "batch" {
     ecs_parameters {
       task_definition_arn = aws_ecs_task_definition.batch.arn
       launch_type         = "FARGATE"
-      platform_version    = "1.4.0"
+      platform_version    = "LATEST"
       task_count          = 1
       propagate_tags      = "TASK_DEFINITION"
 

@@ -38,6 +38,7 @@ resource "aws_db_parameter_group" "main" {
 }
 
 resource "aws_db_instance" "main" {
+  #checkov:skip=CKV_AWS_293:Deletion is protected in production, which the tests check; staging can be removed.
   #checkov:skip=CKV_AWS_161:Spin and the batch sign in by password; tokens of IAM last 15 minutes and Spin cannot renew them.
   #checkov:skip=CKV2_AWS_30:Statements are logged as far as they change the schema or are slow; log_statement=all would log every link.
   identifier     = local.name

@@ -15,6 +15,7 @@ resource "aws_security_group" "api" {
 }
 
 resource "aws_security_group" "batch" {
+  #checkov:skip=CKV2_AWS_5:The scheduler gives it to the tasks that it starts.
   name        = "${local.name}-batch"
   description = "Tasks of the batch, and of the roles of the database"
   vpc_id      = local.setup.vpc_id
@@ -29,6 +30,7 @@ resource "aws_security_group" "postgres" {
 }
 
 resource "aws_security_group" "redis" {
+  #checkov:skip=CKV2_AWS_5:Each replication group has the one of its own name, which checkov does not follow through for_each.
   for_each    = local.redis
   name        = "${local.name}-redis-${each.key}"
   description = "Redis: ${each.key}"

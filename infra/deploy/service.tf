@@ -107,7 +107,7 @@ resource "aws_ecs_service" "api" {
   cluster                           = aws_ecs_cluster.main.id
   task_definition                   = aws_ecs_task_definition.api.arn
   launch_type                       = "FARGATE"
-  platform_version                  = "1.4.0"
+  platform_version                  = "LATEST"
   desired_count                     = local.size.tasks_min
   health_check_grace_period_seconds = 60
   propagate_tags                    = "SERVICE"

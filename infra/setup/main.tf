@@ -10,7 +10,7 @@ locals {
 
   name       = "${var.name}-${terraform.workspace}"
   zone_count = lookup(local.zone_counts, terraform.workspace, 2)
-  zones      = slice(data.aws_availability_zones.available.names, 0, local.zone_count)
+  zones      = try(slice(coalescelist(var.availability_zones, data.aws_availability_zones.available.names), 0, local.zone_count), [])
   account    = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
   root_arn   = "arn:${local.partition}:iam::${local.account}:root"
@@ -21,6 +21,7 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 data "aws_availability_zones" "available" {
+  #checkov:skip=CKV_AWS_394:The variable availability_zones pins them; without it the first ones by name are taken.
   state = "available"
 
   filter {
@@ -36,6 +37,11 @@ resource "terraform_data" "workspace" {
     precondition {
       condition     = contains(keys(local.zone_counts), terraform.workspace)
       error_message = "The workspace must be staging or production, not ${terraform.workspace}: set TF_WORKSPACE."
+    }
+
+    precondition {
+      condition     = length(local.zones) == local.zone_count
+      error_message = "The workspace ${terraform.workspace} needs ${local.zone_count} availability zones."
     }
   }
 }

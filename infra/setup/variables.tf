@@ -40,6 +40,18 @@ variable "vpc_cidr" {
   }
 }
 
+variable "availability_zones" {
+  description = "The zones to use, by name, so that one that AWS adds later moves nothing; two in staging, three in production. Without it: the first ones."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = contains([0, 2, 3], length(var.availability_zones)) && length(distinct(var.availability_zones)) == length(var.availability_zones)
+    error_message = "availability_zones must be two or three different zones."
+  }
+}
+
 variable "log_retention_days" {
   description = "How long CloudWatch keeps the flow logs."
   type        = number

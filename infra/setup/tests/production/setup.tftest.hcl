@@ -27,3 +27,13 @@ run "production_spans_three_zones" {
     error_message = "Workflows of another environment may publish to production."
   }
 }
+
+run "two_zones_are_too_few_for_production" {
+  command = plan
+
+  variables {
+    availability_zones = ["eu-central-1c", "eu-central-1b"]
+  }
+
+  expect_failures = [terraform_data.workspace]
+}

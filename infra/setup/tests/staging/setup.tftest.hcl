@@ -150,6 +150,19 @@ run "only_the_load_balancers_subnets_have_a_way_out" {
   }
 }
 
+run "zones_can_be_pinned" {
+  command = plan
+
+  variables {
+    availability_zones = ["eu-central-1c", "eu-central-1b"]
+  }
+
+  assert {
+    condition     = toset(keys(aws_subnet.private)) == toset(["eu-central-1b", "eu-central-1c"])
+    error_message = "Other zones than those that were named."
+  }
+}
+
 run "traffic_is_recorded" {
   command = apply
 
