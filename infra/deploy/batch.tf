@@ -19,11 +19,13 @@ locals {
 resource "aws_ecs_task_definition" "batch" {
   family                   = "${local.name}-batch"
   requires_compatibilities = ["FARGATE"]
-  network_mode             = "awsvpc"
-  cpu                      = 256
-  memory                   = 512
-  execution_role_arn       = aws_iam_role.execution["batch"].arn
-  task_role_arn            = aws_iam_role.task.arn
+  # Former definitions stay, to go back to.
+  skip_destroy       = true
+  network_mode       = "awsvpc"
+  cpu                = 256
+  memory             = 512
+  execution_role_arn = aws_iam_role.execution["batch"].arn
+  task_role_arn      = aws_iam_role.task.arn
 
   runtime_platform {
     operating_system_family = "LINUX"

@@ -4,11 +4,13 @@
 resource "aws_ecs_task_definition" "roles" {
   family                   = "${local.name}-roles"
   requires_compatibilities = ["FARGATE"]
-  network_mode             = "awsvpc"
-  cpu                      = 256
-  memory                   = 512
-  execution_role_arn       = aws_iam_role.execution["roles"].arn
-  task_role_arn            = aws_iam_role.task.arn
+  # Former definitions stay, to go back to.
+  skip_destroy       = true
+  network_mode       = "awsvpc"
+  cpu                = 256
+  memory             = 512
+  execution_role_arn = aws_iam_role.execution["roles"].arn
+  task_role_arn      = aws_iam_role.task.arn
 
   runtime_platform {
     operating_system_family = "LINUX"

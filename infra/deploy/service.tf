@@ -49,11 +49,13 @@ locals {
 resource "aws_ecs_task_definition" "api" {
   family                   = "${local.name}-api"
   requires_compatibilities = ["FARGATE"]
-  network_mode             = "awsvpc"
-  cpu                      = local.size.api_cpu
-  memory                   = local.size.api_memory
-  execution_role_arn       = aws_iam_role.execution["api"].arn
-  task_role_arn            = aws_iam_role.task.arn
+  # Former definitions stay, to go back to.
+  skip_destroy       = true
+  network_mode       = "awsvpc"
+  cpu                = local.size.api_cpu
+  memory             = local.size.api_memory
+  execution_role_arn = aws_iam_role.execution["api"].arn
+  task_role_arn      = aws_iam_role.task.arn
 
   runtime_platform {
     operating_system_family = "LINUX"
