@@ -15,6 +15,7 @@ IMPURE := ^(spin|tokio|wasm|wit|wasi|http|hyper|reqwest)
 .PHONY: help setup build startlocal stoplocal upgradelocal revisionlocal test unittest integrationtest \
 	integrationtesttls e2etest \
 	bench soak loadtestcreate loadtestredirect stresstestcreate stresstestredirect \
+	tfsetupinit tfsetupvalidate tfsetupapply tfdeployinit tfdeployvalidate tfdeployapply tftest \
 	lint deny lintformat manifests clean setup-rust purecore testbuild
 
 help: ## list these commands
@@ -105,6 +106,27 @@ lintformat: setup-rust ## format, then check the lints
 
 manifests: ## check the images, compose, Kubernetes and observability files
 	@infra/check-manifests
+
+tfsetupinit: ## make ready what Terraform needs for an account: TF_WORKSPACE=staging make tfsetupinit; see infra/README.md
+	@infra/tf setup init
+
+tfsetupvalidate: ## check infra/setup
+	@infra/tf setup validate
+
+tfsetupapply: ## plan infra/setup, and apply it when that is confirmed
+	@infra/tf setup apply
+
+tfdeployinit: ## the same for the service
+	@infra/tf deploy init
+
+tfdeployvalidate: ## check infra/deploy
+	@infra/tf deploy validate
+
+tfdeployapply: ## plan infra/deploy, and apply it when that is confirmed
+	@infra/tf deploy apply
+
+tftest: ## check the Terraform: formatting, validity, its tests with a mock of AWS, checkov
+	@infra/tftest
 
 clean: ## stop the local stack and remove everything that was built
 	@test ! -d .local || $(MAKE) stoplocal

@@ -1,0 +1,44 @@
+terraform {
+  required_version = ">= 1.11.0, < 2.0.0"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "5.100.0"
+    }
+  }
+
+  # Bucket, region and key of encryption come by -backend-config: see infra/tf.
+  backend "s3" {
+    key          = "short-link/deploy.tfstate"
+    encrypt      = true
+    use_lockfile = true
+  }
+}
+
+locals {
+  tags = merge({
+    Application = var.name
+    Environment = terraform.workspace
+    ManagedBy   = "terraform"
+    Root        = "infra/deploy"
+  }, var.tags)
+}
+
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = local.tags
+  }
+}
+
+# CloudFront's firewall lives here, wherever the service is.
+provider "aws" {
+  alias  = "us_east_1"
+  region = "us-east-1"
+
+  default_tags {
+    tags = local.tags
+  }
+}
