@@ -68,6 +68,17 @@ impl<T> Router<T> {
             if pattern.based().starts_with(RESERVED_PREFIX) {
                 bail!("route {raw}: {RESERVED_PREFIX} is the host's own");
             }
+            // The matcher takes such a route and panics when a path gets that far.
+            if pattern
+                .spec()
+                .split(['/', '.'])
+                .rev()
+                .skip_while(|part| part.is_empty())
+                .skip(1)
+                .any(|part| part == "*")
+            {
+                bail!("route {raw}: only the end may be a wildcard");
+            }
             if !seen.insert(pattern.spec().into_owned()) {
                 bail!("route {raw} is there twice");
             }
@@ -180,6 +191,14 @@ mod tests {
     fn doubled_and_reserved_routes_are_refused() {
         assert!(refusal(&["/a", "/a/"]).contains("twice"));
         assert!(refusal(&["/.well-known/spin/x"]).contains("own"));
+    }
+
+    #[test]
+    fn a_wildcard_stands_at_the_end_or_nowhere() {
+        for route in ["/a/*/b", "/*/...", "/*.b"] {
+            assert!(refusal(&[route]).contains("wildcard"), "{route}");
+        }
+        assert_eq!(found(&router(&["/a/*/"]), "/a/b/c"), Some("/a/*/"));
     }
 
     #[test]
