@@ -14,7 +14,7 @@ IMPURE := ^(spin|tokio|wasm|wit|wasi|http|hyper|reqwest)
 .DEFAULT_GOAL := help
 .PHONY: help setup build startlocal stoplocal upgradelocal revisionlocal test unittest integrationtest \
 	integrationtesttls e2etest \
-	bench soak loadtestcreate loadtestredirect stresstestcreate stresstestredirect \
+	bench soak fuzz loadtestcreate loadtestredirect stresstestcreate stresstestredirect \
 	lint lintformat clean setup-rust purecore testbuild
 
 help: ## list these commands
@@ -76,6 +76,10 @@ soak: setup ## a history check under faults: make soak SECONDS=60 SEED=7
 	SHORT_LINK_HOST=$${SHORT_LINK_HOST:-$(abspath $(TARGET))/release/local-host} \
 	SHORT_LINK_BATCH=$(abspath $(TARGET))/release/shortlink-batch \
 	$(CARGO) run --release -p shortlink-local-stack --example soak -- --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+# A minute is for CI; TARGETS names some of fuzz/fuzz_targets, all of them otherwise.
+fuzz: testbuild ## feed every parser and component with made-up input: make fuzz SECONDS=600 TARGETS=draft
+	@fuzz/run $(SECONDS) $(TARGETS)
 
 loadtestcreate: ## 20 users create links through the running local stack for 30 s
 	$(LOAD_TEST) load-create $(LOADTEST)

@@ -8,4 +8,5 @@ pub mod domain;
 pub mod guest;
 pub mod host;
 pub mod http;
+
 mod sentence;

@@ -149,7 +149,7 @@ fn create_parameters(links: &[NewLink]) -> Vec<ParameterValue> {
 }
 
 /// What became of each of `count` links, from the positions, beginning at 1, of those that were created.
-fn claims(count: usize, created: &[Option<i32>]) -> Vec<Claim> {
+pub fn claims(count: usize, created: &[Option<i32>]) -> Vec<Claim> {
     (1..=count)
         .map(|position| {
             let is_this =
@@ -160,7 +160,7 @@ fn claims(count: usize, created: &[Option<i32>]) -> Vec<Claim> {
 }
 
 /// What is known about each code, from what the database says about each.
-fn lookups(codes: &[Code], found: Option<DbValue>) -> Vec<Result<Lookup, StoreError>> {
+pub fn lookups(codes: &[Code], found: Option<DbValue>) -> Vec<Result<Lookup, StoreError>> {
     match found {
         Some(DbValue::ArrayStr(found)) if found.len() == codes.len() => {
             codes.iter().zip(&found).map(|(code, found)| read(code, found.as_deref())).collect()
