@@ -77,7 +77,7 @@ soak: setup ## a history check under faults: make soak SECONDS=60 SEED=7
 	SHORT_LINK_BATCH=$(abspath $(TARGET))/release/shortlink-batch \
 	$(CARGO) run --release -p shortlink-local-stack --example soak -- --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
-# A minute is for CI; TARGETS names some of fuzz/fuzz_targets, all of them otherwise.
+# TARGETS names some of fuzz/fuzz_targets; without it all of them share the time.
 fuzz: testbuild ## feed every parser and component with made-up input: make fuzz SECONDS=600 TARGETS=draft
 	@fuzz/run $(SECONDS) $(TARGETS)
 
