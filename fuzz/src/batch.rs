@@ -28,7 +28,7 @@ pub fn urls(data: &[u8]) {
     match database_config(text) {
         Ok(config) => {
             assert!(!config.get_hosts().is_empty() && config.get_connect_timeout().is_some());
-            assert_eq!(addresses(&config).split(", ").count() >= config.get_hosts().len(), true);
+            assert!(addresses(&config).split(", ").count() >= config.get_hosts().len());
         }
         Err(error) => assert_refusal(&error, "DATABASE_URL"),
     }

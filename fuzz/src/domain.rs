@@ -5,7 +5,7 @@ use std::time::Duration;
 use shortlink_core::{
     Alias, Authority, Code, Draft, Expiry, LifetimeLimits, Link, Lookup, TargetUrl, Timestamp, cache_entry,
 };
-use url::{Host, Url};
+use url::Url;
 
 use crate::sentence::assert_own;
 
@@ -160,9 +160,4 @@ pub fn cache_entry(data: &[u8]) {
         assert!(entry.lifetime.as_millis() <= u128::from(expiry.millis_left(NOW)), "kept past its end");
         assert_eq!(cache_entry::decode(entry.value.as_bytes(), expiry.at()), None, "over is a miss");
     }
-}
-
-/// Whether `text` is how a URL writes a host.
-pub fn is_host(text: &str) -> bool {
-    Host::parse(text).is_ok()
 }
