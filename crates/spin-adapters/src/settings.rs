@@ -176,8 +176,8 @@ impl RedisSettings {
         let user = text(variables, &variable("user")).await?;
         let password = text(variables, &variable("password")).await?;
         let unusable = || wrong(&variable("host"), "is no host");
-        // Any of these would end the host in the URL, or be left out of it, and another one be reached.
-        if host.contains(|c: char| c.is_control() || "/?#@\\".contains(c)) {
+        // Any of these would end the host in the URL, be left out of it or be encoded, and another one be reached.
+        if host.contains(|c: char| !c.is_ascii_graphic() || "/?#@\\%".contains(c)) {
             return Err(unusable());
         }
         let mut url = Url::parse(&format!("{scheme}://{host}:{port}/{database}")).map_err(|_| unusable())?;
@@ -383,6 +383,7 @@ mod tests {
             ("redis_cache_host", "a@cache.example"),
             ("redis_cache_host", "cache?example"),
             ("redis_cache_host", "cac\the"),
+            ("redis_cache_host", "caché.example"),
             ("default_ttl_days", "9999"),
             ("max_ttl_days", "-1"),
             ("cache_ttl_seconds", "1h"),
