@@ -14,7 +14,7 @@ IMPURE := ^(spin|tokio|wasm|wit|wasi|http|hyper|reqwest)
 .DEFAULT_GOAL := help
 .PHONY: help setup build startlocal stoplocal upgradelocal revisionlocal test unittest integrationtest \
 	integrationtesttls e2etest \
-	bench soak loadtestcreate loadtestredirect stresstestcreate stresstestredirect \
+	bench soak fuzz loadtestcreate loadtestredirect stresstestcreate stresstestredirect \
 	tfsetupinit tfsetupvalidate tfsetupapply tfdeployinit tfdeployvalidate tfdeployapply tftest \
 	lint deny lintformat manifests clean setup-rust purecore testbuild
 
@@ -79,6 +79,10 @@ soak: setup ## a history check under faults: make soak SECONDS=60 SEED=7
 	SHORT_LINK_BATCH=$(abspath $(TARGET))/release/shortlink-batch \
 	$(CARGO) run --release -p shortlink-local-stack --example soak -- --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
+# TARGETS names some of fuzz/fuzz_targets; without it all of them share the time.
+fuzz: testbuild ## feed every parser and component with made-up input: make fuzz SECONDS=600 TARGETS=draft
+	@fuzz/run $(SECONDS) $(TARGETS)
+
 loadtestcreate: ## 20 users create links through the running local stack for 30 s
 	$(LOAD_TEST) load-create $(LOADTEST)
 
@@ -93,6 +97,7 @@ stresstestredirect: ## 300 users, 30 more each second, follow links
 
 lint: setup-rust ## check formatting and lints, natively and for the components
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --all --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --target wasm32-wasip2 $(GUESTS) -- -D warnings
 
@@ -101,6 +106,7 @@ deny: ## check licences, sources and known vulnerabilities of every dependency
 
 lintformat: setup-rust ## format, then check the lints
 	$(CARGO) fmt --all
+	$(CARGO) fmt --all --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --target wasm32-wasip2 $(GUESTS) -- -D warnings
 

@@ -105,9 +105,15 @@ pub async fn keep_commits(client: &Client) -> Result<()> {
     Ok(())
 }
 
-fn parse(url: &str) -> Result<Config, ConfigError> {
+/// Reads the URL.
+///
+/// # Errors
+/// When it is none, or names no host. The message never holds the password.
+pub fn parse(url: &str) -> Result<Config, ConfigError> {
     let mut config: Config = url.parse().map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        let cause =
+            std::error::Error::source(&error).map(ToString::to_string).filter(|cause| is_showable(cause));
+        let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
         ConfigError::new(SETTING, format!("is no Postgres URL{cause}"))
     })?;
     if config.get_hosts().is_empty() {
@@ -124,6 +130,23 @@ fn parse(url: &str) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
+/// Whether a cause tells nothing of the value. What it quotes may be a part of the password, where that is not encoded as
+/// it has to be: only the names of options that there are may be shown.
+fn is_showable(cause: &str) -> bool {
+    const OPTIONS: [&str; 9] = [
+        "channel_binding",
+        "connect_timeout",
+        "hostaddr",
+        "keepalives",
+        "load_balance_hosts",
+        "port",
+        "sslmode",
+        "target_session_attrs",
+        "tcp_user_timeout",
+    ];
+    cause.split('`').nth(1).is_none_or(|quoted| OPTIONS.contains(&quoted))
+}
+
 /// A certificate that does not verify is a question of this setting too.
 fn mode(config: &Config) -> &'static str {
     match config.get_ssl_mode() {
@@ -133,7 +156,8 @@ fn mode(config: &Config) -> &'static str {
     }
 }
 
-fn addresses(config: &Config) -> String {
+/// Where it connects to, for messages.
+pub fn addresses(config: &Config) -> String {
     let port =
         |index: usize| config.get_ports().get(index).or(config.get_ports().first()).copied().unwrap_or(5432);
     let show = |(index, host): (usize, &Host)| match host {
@@ -155,6 +179,17 @@ mod tests {
             let error = parse(url).unwrap_err().to_string();
             assert!(error.starts_with("DATABASE_URL ") && !error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_unless_that_could_be_part_of_the_password() {
+        let error = |url| parse(url).unwrap_err().to_string();
+        assert_eq!(
+            error("postgres://me:hunter2@host:port/db"),
+            "DATABASE_URL is no Postgres URL: invalid value for option `port`"
+        );
+        assert_eq!(error("host=db password=not quoted=hunter2"), "DATABASE_URL is no Postgres URL");
+        assert_eq!(error("host=db user=me hunter2"), "DATABASE_URL is no Postgres URL: unexpected EOF");
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod codes;
 pub mod commands;
 mod config;
 mod database;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod metrics;
 mod migrate;
 mod observe;

@@ -60,7 +60,7 @@ pub(crate) fn text(round: &Round, last_success: Option<f64>) -> Result<String> {
 }
 
 /// The last success that a text tells of: a round that fails does not end what an earlier process has written.
-pub(crate) fn last_success(text: &str) -> Option<f64> {
+pub fn last_success(text: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(LAST_SUCCESS)?.strip_prefix(' ')?.trim().parse().ok())
 }
 

@@ -111,16 +111,17 @@ fn authority(head: &request::Parts) -> anyhow::Result<Authority> {
         }
         None => None,
     };
-    match (host, head.uri.authority()) {
+    let authority = match (host, head.uri.authority()) {
         (Some(host), Some(authority)) if host != *authority => {
             bail!("the Host header and the request's target name different hosts")
         }
-        // Spin's way for one component to call another; from outside it must not look like one.
-        (Some(host), _) if host.host().ends_with(".spin.internal") => bail!("the host is internal"),
-        (Some(host), _) => Ok(host),
-        (None, Some(authority)) => Ok(authority.clone()),
+        (Some(host), _) => host,
+        (None, Some(authority)) => authority.clone(),
         (None, None) => bail!("there is no Host header"),
-    }
+    };
+    // Spin's way for one component to call another; from outside it must not look like one.
+    ensure!(!authority.host().ends_with(".spin.internal"), "the host is internal");
+    Ok(authority)
 }
 
 #[cfg(test)]
@@ -158,6 +159,7 @@ mod tests {
             ("/x", vec![("host", "a b")]),
             ("/x", vec![("host", "")]),
             ("/x", vec![("host", "b.spin.internal")]),
+            ("http://b.spin.internal/x", vec![]),
             ("http://a.example/x", vec![("host", "b.example")]),
             ("*", vec![("host", "a.example")]),
             ("a.example:80", vec![("host", "a.example:80")]),

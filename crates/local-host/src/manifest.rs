@@ -42,7 +42,7 @@ impl Manifest {
         &self.name
     }
 
-    fn parse(text: &str, directory: PathBuf) -> anyhow::Result<Self> {
+    pub(crate) fn parse(text: &str, directory: PathBuf) -> anyhow::Result<Self> {
         let VersionOnly { spin_manifest_version: version } = toml::from_str(text)?;
         ensure!(version == 2, "spin_manifest_version is {version}; only version 2 is supported");
         let document: Document = toml::from_str(text)?;

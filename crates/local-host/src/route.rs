@@ -68,6 +68,15 @@ impl<T> Router<T> {
             if pattern.based().starts_with(RESERVED_PREFIX) {
                 bail!("route {raw}: {RESERVED_PREFIX} is the host's own");
             }
+            // The matcher counts characters where it means bytes, and loses the slash behind a name.
+            if !raw.is_ascii() {
+                bail!("route {raw}: only ASCII will do, percent-encoded as in a request");
+            }
+            // The matcher takes such a route, and panics when a path gets that far.
+            let spec = pattern.spec();
+            if spec.trim_end_matches('/').split(['/', '.']).rev().skip(1).any(|part| part == "*") {
+                bail!("route {raw}: only the end may be a wildcard");
+            }
             if !seen.insert(pattern.spec().into_owned()) {
                 bail!("route {raw} is there twice");
             }
@@ -180,6 +189,20 @@ mod tests {
     fn doubled_and_reserved_routes_are_refused() {
         assert!(refusal(&["/a", "/a/"]).contains("twice"));
         assert!(refusal(&["/.well-known/spin/x"]).contains("own"));
+    }
+
+    #[test]
+    fn a_route_is_written_as_a_request_has_it() {
+        assert!(refusal(&["/\u{fc}/:a/b"]).contains("ASCII"));
+        assert_eq!(found(&router(&["/%C3%BC/:a/b"]), "/%C3%BC/x/b"), Some("/%C3%BC/:a/b"));
+    }
+
+    #[test]
+    fn a_wildcard_stands_at_the_end_or_nowhere() {
+        for route in ["/a/*/b", "/*/...", "/*.b", "/*."] {
+            assert!(refusal(&[route]).contains("wildcard"), "{route}");
+        }
+        assert_eq!(found(&router(&["/a/*/"]), "/a/b/c"), Some("/a/*/"));
     }
 
     #[test]

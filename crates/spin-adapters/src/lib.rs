@@ -20,6 +20,8 @@ mod batch;
 mod bounded;
 mod cache;
 pub mod endpoint;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod http;
 mod instance;
 mod log;

@@ -176,9 +176,15 @@ impl RedisSettings {
         let user = text(variables, &variable("user")).await?;
         let password = text(variables, &variable("password")).await?;
         let unusable = || wrong(&variable("host"), "is no host");
+        // Any of these would end the host in the URL, be left out of it or be encoded, and another one be reached.
+        if host.contains(|c: char| !c.is_ascii_graphic() || "/?#@\\%".contains(c)) {
+            return Err(unusable());
+        }
         let mut url = Url::parse(&format!("{scheme}://{host}:{port}/{database}")).map_err(|_| unusable())?;
-        url.set_username(&user).map_err(|()| unusable())?;
-        url.set_password(Some(&password).filter(|password| !password.is_empty()).map(String::as_str))
+        // What `url` writes into credentials is decoded again by who reads them, but it leaves `%` alone.
+        let encoded = |text: &str| text.replace('%', "%25");
+        url.set_username(&encoded(&user)).map_err(|()| unusable())?;
+        url.set_password(Some(encoded(&password)).filter(|password| !password.is_empty()).as_deref())
             .map_err(|()| unusable())?;
         Ok(Self { name, url: Secret(url.into()), hidden: vec![Secret(host), Secret(user), Secret(password)] })
     }
@@ -202,6 +208,9 @@ impl PostgresSettings {
             return Err(wrong("postgres_sslmode", "must be disable, prefer or require"));
         }
         let host = required(variables, "postgres_host").await?;
+        if host.contains(',') {
+            return Err(wrong("postgres_host", "must be one host"));
+        }
         let port: u16 = number(variables, "postgres_port", 1).await?;
         let user = required(variables, "postgres_user").await?;
         let database = required(variables, "postgres_database").await?;
@@ -317,6 +326,13 @@ mod tests {
     }
 
     #[test]
+    fn a_percent_sign_in_a_password_stands_for_itself() {
+        let variables = variables(&[("redis_cache_password", "100%25")]);
+        let redis = block_on(RedisSettings::read(&variables, "redis_cache")).unwrap();
+        assert_eq!(redis.url(), "rediss://shortlink_app:100%2525@cache.example:6379/0");
+    }
+
+    #[test]
     fn nothing_secret_is_printed_or_logged() {
         let redis = block_on(RedisSettings::read(&variables(&[]), "redis_cache")).unwrap();
         assert!(!format!("{redis:?}").contains("example"));
@@ -357,11 +373,17 @@ mod tests {
             ("postgres_port", "0"),
             ("postgres_port", "70000"),
             ("postgres_host", ""),
+            ("postgres_host", "one.example,two.example"),
             ("postgres_sslmode", "verify-full"),
             ("redis_cache_tls", "yes"),
             ("hot_link_ttl_millis", "-1"),
             ("pool_prefetch", "0"),
             ("redis_cache_host", "a b"),
+            ("redis_cache_host", "cache/example"),
+            ("redis_cache_host", "a@cache.example"),
+            ("redis_cache_host", "cache?example"),
+            ("redis_cache_host", "cac\the"),
+            ("redis_cache_host", "caché.example"),
             ("default_ttl_days", "9999"),
             ("max_ttl_days", "-1"),
             ("cache_ttl_seconds", "1h"),

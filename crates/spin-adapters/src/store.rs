@@ -154,7 +154,7 @@ fn create_parameters(links: &[NewLink]) -> Vec<ParameterValue> {
 }
 
 /// What became of each of `count` links: there is one row, and another 2^n for each link n, from 0, whose code was taken.
-fn claims(count: usize, rows: u64) -> Option<Vec<Claim>> {
+pub fn claims(count: usize, rows: u64) -> Option<Vec<Claim>> {
     let taken = rows.checked_sub(1)?;
     let bits = u32::try_from(count).ok()?;
     if taken.checked_shr(bits)? > 0 {
@@ -165,7 +165,7 @@ fn claims(count: usize, rows: u64) -> Option<Vec<Claim>> {
 }
 
 /// What is known about each code, from what the database says about each.
-fn lookups(codes: &[Code], found: Option<DbValue>) -> Vec<Result<Lookup, StoreError>> {
+pub fn lookups(codes: &[Code], found: Option<DbValue>) -> Vec<Result<Lookup, StoreError>> {
     match found {
         Some(DbValue::ArrayStr(found)) if found.len() == codes.len() => {
             codes.iter().zip(&found).map(|(code, found)| read(code, found.as_deref())).collect()

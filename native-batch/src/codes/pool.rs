@@ -23,15 +23,8 @@ pub struct Pool(MultiplexedConnection);
 impl Pool {
     pub async fn connect(settings: &Settings) -> Result<Self> {
         let url = settings.redis_codes_url()?.expose();
-        let client = match settings.redis_codes_ca_file() {
-            None => Client::open(url),
-            Some(file) => {
-                let root_cert = Some(tls::read_pem(file, "REDIS_CODES_CA_FILE")?);
-                Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert })
-            }
-        };
-        let client =
-            client.map_err(|error| ConfigError::new(SETTING, format!("is no Redis URL: {error}")))?;
+        let read = |file| tls::read_pem(file, "REDIS_CODES_CA_FILE");
+        let client = client(url, settings.redis_codes_ca_file().map(read).transpose()?)?;
         let limits = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(Duration::from_secs(5)))
             .set_response_timeout(Some(Duration::from_secs(30)));
@@ -62,6 +55,20 @@ impl Pool {
     }
 }
 
+/// Reads the URL; with `root_cert` it must be one for TLS.
+pub fn client(url: &str, root_cert: Option<Vec<u8>>) -> Result<Client, ConfigError> {
+    let client = match root_cert {
+        None => Client::open(url),
+        root_cert => Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert }),
+    };
+    client.map_err(|error| {
+        // What follows repeats the value, or a part of it.
+        let text = error.to_string();
+        let cause = text.split(" - ").next().unwrap_or_default();
+        ConfigError::new(SETTING, format!("is no Redis URL: {cause}"))
+    })
+}
+
 /// Says what to do where that is known. The error's text goes in whole, not as a cause: it repeats its own causes.
 fn explain(error: &RedisError) -> anyhow::Error {
     let hint = match error.kind() {
@@ -71,4 +78,21 @@ fn explain(error: &RedisError) -> anyhow::Error {
         _ => return anyhow!("the pool of codes in Redis ({SETTING}) failed: {error}"),
     };
     anyhow!("the pool of codes in Redis ({SETTING}): {hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_url_is_refused_by_name_and_not_shown() {
+        for (url, problem) in [
+            ("redis://me:hunter2@host/0?protocol=hunter2", "Invalid protocol version"),
+            ("redis://me:hunter2@host:port/0", "Redis URL did not parse"),
+            ("redis://me:hunter2@host/hunter2", "Invalid database number"),
+        ] {
+            let error = client(url, None).map(|_| ()).unwrap_err().to_string();
+            assert_eq!(error, format!("REDIS_CODES_URL is no Redis URL: {problem}"));
+        }
+    }
 }

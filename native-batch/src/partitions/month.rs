@@ -22,7 +22,8 @@ impl FromStr for Month {
 
     fn from_str(text: &str) -> Result<Self, MonthError> {
         let well_formed = text.len() == 7 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-        let (year, month) = text.split_once('-').filter(|_| well_formed).ok_or(MonthError)?;
+        let (year, month) =
+            text.split_once('-').filter(|(year, _)| well_formed && year.len() == 4).ok_or(MonthError)?;
         let (year, month) = (year.parse().map_err(|_| MonthError)?, month.parse().map_err(|_| MonthError)?);
         if year >= 1000 && (1..=12).contains(&month) { Ok(Self { year, month }) } else { Err(MonthError) }
     }
@@ -42,8 +43,18 @@ mod tests {
     #[test]
     fn only_a_four_digit_year_and_a_real_month_will_do() {
         assert_eq!("2026-01".parse::<Month>().unwrap().to_string(), "2026-01");
-        for bad in ["", "2026", "2026-13", "2026-00", "2026-1", "26-0001", "-026-01", "2026-01-01", "2026/01"]
-        {
+        for bad in [
+            "",
+            "2026",
+            "2026-13",
+            "2026-00",
+            "2026-1",
+            "26-0001",
+            "-026-01",
+            "20261-1",
+            "2026-01-01",
+            "2026/01",
+        ] {
             assert_eq!(bad.parse::<Month>(), Err(MonthError), "{bad}");
         }
     }

@@ -1,0 +1,163 @@
+//! `shortlink-core`: codes, URLs, times, bodies, cache entries.
+
+use std::time::Duration;
+
+use shortlink_core::{
+    Alias, Authority, Code, Draft, Expiry, LifetimeLimits, Link, Lookup, TargetUrl, Timestamp, cache_entry,
+};
+use url::Url;
+
+use crate::sentence::assert_own;
+
+/// When all of it happens: 2027-01-15T08:00:00Z.
+pub const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
+/// The defaults of `spin.toml`.
+pub const LIMITS: LifetimeLimits = LifetimeLimits { default_ttl_days: 14, max_ttl_days: 1826 };
+
+/// A code is kept to the letter, can be a path segment and a key, and what is no code is refused in words.
+pub fn code(data: &[u8]) {
+    let from_pool = Code::from_pool(data);
+    if let Ok(code) = &from_pool {
+        assert_eq!((code.as_str().as_bytes(), code.as_str().len()), (data, 7));
+        assert_eq!(Code::parse(code.as_str()).as_ref(), Ok(code), "the pool's codes are codes");
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return assert!(from_pool.is_err()) };
+    match Code::parse(text) {
+        Ok(code) => {
+            assert_eq!((code.as_str(), code.to_string().as_str()), (text, text));
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            assert!((1..=32).contains(&text.len()) && text.bytes().all(allowed));
+            assert!(!text.starts_with('-') && !text.ends_with('-'));
+            assert_eq!(Alias::parse(text).map(Alias::into_code), Ok(code));
+        }
+        Err(error) => {
+            assert_own(&error.to_string());
+            assert_eq!(Alias::parse(text), Err(error));
+        }
+    }
+    if let Some(number) = data.first_chunk().copied().map(u64::from_le_bytes) {
+        assert!(Code::from_pool(Code::from_number(number).as_str().as_bytes()).is_ok());
+    }
+}
+
+/// Nothing that could end a header, and nothing that a browser would take for another place.
+#[track_caller]
+pub fn assert_safe_location(target: &TargetUrl) {
+    let text = target.as_str();
+    assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "unsafe in a header: {text:?}");
+    assert!(text.len() <= 8192 && (text.starts_with("http://") || text.starts_with("https://")), "{text}");
+    assert_eq!(TargetUrl::stored(text).as_ref(), Some(target), "what is stored is read back");
+    if let Ok(url) = Url::parse(text) {
+        assert!(matches!(url.scheme(), "http" | "https") && url.has_host(), "{text}");
+        assert!(url.username().is_empty() && url.password().is_none(), "credentials in {text}");
+    }
+}
+
+/// The first line is one of the service's own authorities, the rest a URL.
+pub fn target_url(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (authority, text) = text.split_once('\n').unwrap_or(("sho.rt", text));
+    let own: Vec<Authority> = Authority::parse(authority).into_iter().collect();
+    match TargetUrl::parse(text, &own) {
+        Ok(target) => {
+            assert_safe_location(&target);
+            assert_eq!(
+                TargetUrl::parse(target.as_str(), &own).as_ref(),
+                Ok(&target),
+                "the normal form is one"
+            );
+            assert!(Url::parse(target.as_str()).is_ok(), "{target}");
+        }
+        Err(error) => assert_own(&error.to_string()),
+    }
+    if let Some(target) = TargetUrl::stored(text) {
+        assert_eq!(target.as_str(), text);
+        assert_safe_location(&target);
+    }
+    if !own.is_empty() {
+        for scheme in ["http", "https", "HTTPS"] {
+            let url = format!("{scheme}://{}/x", authority.trim());
+            // Some authorities, such as an empty port's, are none in a URL; they lead nowhere then.
+            let Ok(parsed) = Url::parse(&url) else { continue };
+            let is_default = parsed.port().is_none();
+            let meant = authority
+                .trim()
+                .rsplit_once(':')
+                .is_none_or(|(_, port)| port.is_empty() || port.ends_with(']'));
+            if meant || !is_default {
+                assert!(TargetUrl::parse(&url, &own).is_err(), "{url} leads back to {authority:?}");
+            }
+        }
+    }
+}
+
+/// The first line is the present in Unix milliseconds, the rest a time.
+pub fn expiry(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (now, text) = text.split_once('\n').unwrap_or(("", text));
+    let now = now.parse().map_or(NOW, Timestamp::from_unix_millis);
+    match Expiry::parse(text, now, LIMITS) {
+        Ok(expiry) => {
+            let at = expiry.at();
+            assert!(at > now && at <= now.plus_days(LIMITS.max_ttl_days));
+            assert!(!expiry.is_over(now) && expiry.is_over(at) && expiry.millis_left(now) > 0);
+            if let Some(printed) = rfc3339(at) {
+                assert_eq!(Expiry::parse(&printed, now, LIMITS), Ok(expiry), "{printed}");
+            }
+        }
+        Err(error) => assert_own(&error.to_string()),
+    }
+}
+
+/// The time as text, where four digits are enough for its year.
+fn rfc3339(at: Timestamp) -> Option<String> {
+    let time = chrono::DateTime::from_timestamp_millis(at.unix_millis())?.to_rfc3339();
+    Timestamp::parse_rfc3339(&time).map(|_| time)
+}
+
+/// A draft means what it says when it is written down again, and a refusal names fields and nothing else.
+pub fn draft(data: &[u8]) {
+    let own: Vec<Authority> = Authority::parse("sho.rt").into_iter().collect();
+    match Draft::from_json(data, NOW, LIMITS, &own) {
+        Ok(draft) => {
+            assert_safe_location(&draft.target);
+            let alias = draft.alias.clone().map(Alias::into_code).map(|code| code.to_string());
+            let Some(at) = rfc3339(draft.expiry.at()) else { panic!("{:?} cannot be printed", draft.expiry) };
+            let body = serde_json::json!({ "url": draft.target.as_str(), "alias": alias, "expires_at": at });
+            assert_eq!(Draft::from_json(body.to_string().as_bytes(), NOW, LIMITS, &own), Ok(draft), "{body}");
+        }
+        Err(problems) => assert_problems(&problems.to_string()),
+    }
+}
+
+/// Sentences about the body and its fields, each field once, and no word of the caller's.
+#[track_caller]
+pub fn assert_problems(problems: &str) {
+    assert_own(problems);
+    let mut fields = vec!["`url` ", "`expires_at` ", "`alias` ", "the body "];
+    for problem in problems.split("; ") {
+        let field = fields.iter().position(|field| problem.starts_with(field));
+        let Some(field) = field else { panic!("{problem:?} in {problems:?} is about nothing") };
+        fields.remove(field);
+    }
+}
+
+/// Only what is live and safe comes out of the cache, and its own form is read back.
+pub fn cache_entry(data: &[u8]) {
+    let hour = Duration::from_hours(1);
+    let code = Code::from_number(data.len() as u64);
+    let Some(lookup) = cache_entry::decode(data, NOW) else { return };
+    if let Lookup::Live(link) = &lookup {
+        assert!(!link.expiry.is_over(NOW));
+        assert_safe_location(&link.target);
+    }
+    let Some(entry) = cache_entry::encode(&code, &lookup, NOW, hour) else {
+        panic!("{lookup:?} is not cached")
+    };
+    assert!(entry.lifetime > Duration::ZERO && entry.lifetime <= hour);
+    assert_eq!(cache_entry::decode(entry.value.as_bytes(), NOW), Some(lookup.clone()));
+    if let Lookup::Live(Link { expiry, .. }) = lookup {
+        assert!(entry.lifetime.as_millis() <= u128::from(expiry.millis_left(NOW)), "kept past its end");
+        assert_eq!(cache_entry::decode(entry.value.as_bytes(), expiry.at()), None, "over is a miss");
+    }
+}

@@ -1,0 +1,171 @@
+//! An input, read.
+
+use http::HeaderName;
+
+/// A request and what the dependencies answer while it is under way.
+#[derive(Debug)]
+pub struct Case {
+    pub method: String,
+    pub target: String,
+    pub host: String,
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub body: Vec<u8>,
+    /// The body goes in chunks, and its length is not told.
+    pub is_chunked: bool,
+    /// No part of it is one that the host itself may refuse.
+    pub is_plain: bool,
+    pub cache: Option<Vec<u8>>,
+    pub pool: Vec<Vec<u8>>,
+    pub rows: Rows,
+}
+
+/// What Postgres answers: `!` and an SQLSTATE for an error, `-` for no row, else the elements of an array, one a line;
+/// `\N` is null.
+#[derive(Clone, Debug)]
+pub struct Rows(String);
+
+/// What belongs to the connection and not to the request.
+const NOT_THE_CALLERS: [&str; 8] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "transfer-encoding",
+    "upgrade",
+];
+
+impl Case {
+    /// Reads an input. The target is `path` and what the input adds: a query, or where `is_open` anything.
+    pub fn read(data: &[u8], path: &str, is_open: bool) -> Self {
+        let mut sections = split(data, b"\n~\n");
+        let (request, cache) = (sections.next().unwrap_or_default(), sections.next());
+        let (pool, rows) = (sections.next().unwrap_or_default(), sections.next());
+        let (head, body) = match request.windows(2).position(|pair| pair == b"\n\n") {
+            Some(at) => (&request[..at], &request[at + 2..]),
+            None => (request, &[][..]),
+        };
+        let mut lines = split(head, b"\n");
+        let (method, target) = first_line(lines.next().unwrap_or_default());
+        let separator = if is_open || target.is_empty() || target.starts_with('?') { "" } else { "?" };
+        let mut case = Self {
+            method,
+            target: format!("{path}{separator}{target}"),
+            host: "sho.rt".into(),
+            headers: Vec::new(),
+            body: body.to_vec(),
+            is_chunked: false,
+            is_plain: is_plain_target(&target)
+                && !(is_open && (target.is_empty() || target.starts_with('?'))),
+            cache: cache.map(<[u8]>::to_vec),
+            pool: split(pool, b"\n").filter(|entry| !entry.is_empty()).map(<[u8]>::to_vec).collect(),
+            rows: Rows(rows.map_or_else(|| "\\N".into(), |rows| String::from_utf8_lossy(rows).into_owned())),
+        };
+        lines.take(16).for_each(|line| case.add_header(line));
+        case
+    }
+
+    fn add_header(&mut self, line: &[u8]) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return };
+        let Ok(name) = HeaderName::from_bytes(&line[..colon]) else { return };
+        let is_sendable = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
+        let value: Vec<u8> = line[colon + 1..].iter().copied().filter(is_sendable).collect();
+        let value = value.trim_ascii();
+        match name.as_str() {
+            "host" => {
+                self.host = String::from_utf8_lossy(value).replace(|c: char| !c.is_ascii_graphic(), "");
+                self.is_plain &= is_plain_host(&self.host);
+            }
+            "transfer-encoding" => self.is_chunked = true,
+            // White space behind the body: a seed for what is too long need not be.
+            "pad" => {
+                let count = std::str::from_utf8(value).ok().and_then(|count| count.parse::<u16>().ok());
+                self.body.extend(std::iter::repeat_n(b' ', count.unwrap_or(0).into()));
+            }
+            name if NOT_THE_CALLERS.contains(&name) => {}
+            name => self.headers.push((name.to_owned(), value.to_vec())),
+        }
+    }
+
+    /// The first value of a header.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_slice())
+    }
+
+    /// The target without its query, and without a fragment, which no request should have.
+    pub fn path(&self) -> &str {
+        self.target.split(['?', '#']).next().unwrap_or_default()
+    }
+
+    /// Whether the input itself brings a text in.
+    pub fn holds(&self, text: &str) -> bool {
+        let within = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(text);
+        within(&self.body) || self.cache.as_deref().is_some_and(within) || self.rows.0.contains(text)
+    }
+}
+
+impl Rows {
+    /// The SQLSTATE, for an error.
+    pub fn failure(&self) -> Option<&str> {
+        let code = self.0.strip_prefix('!')?.get(..5)?;
+        code.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase()).then_some(code)
+    }
+
+    /// Whether there is no row at all.
+    pub fn is_none(&self) -> bool {
+        self.0 == "-"
+    }
+
+    /// The elements.
+    pub fn texts(&self) -> Vec<Option<String>> {
+        self.0.split('\n').map(|line| (line != "\\N").then(|| line.to_owned())).collect()
+    }
+
+    /// How many rows there are, for a statement of which no row is read.
+    pub fn count(&self) -> u64 {
+        self.0.parse().unwrap_or(0)
+    }
+}
+
+fn split<'a>(data: &'a [u8], separator: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let mut rest = Some(data);
+    std::iter::from_fn(move || {
+        let all = rest?;
+        match all.windows(separator.len()).position(|part| part == separator) {
+            Some(at) => {
+                rest = Some(&all[at + separator.len()..]);
+                Some(&all[..at])
+            }
+            None => rest.take(),
+        }
+    })
+}
+
+fn first_line(line: &[u8]) -> (String, String) {
+    let line = String::from_utf8_lossy(line);
+    let (method, target) = line.split_once(' ').unwrap_or((&line, ""));
+    let method: String = method.chars().filter(char::is_ascii_alphanumeric).take(20).collect();
+    let method = match method.as_str() {
+        "" => "GET".into(),
+        // Its target is no path.
+        "CONNECT" => "TRACE".into(),
+        _ => method,
+    };
+    (method, target.chars().filter(char::is_ascii_graphic).take(4000).collect())
+}
+
+fn is_plain_target(target: &str) -> bool {
+    target.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%=&+?".contains(&byte))
+}
+
+fn is_plain_host(host: &str) -> bool {
+    let (name, port) = host.split_once(':').unwrap_or((host, "1"));
+    let is_name =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
+    !name.is_empty()
+        && name.bytes().all(is_name)
+        && !name.ends_with(".spin.internal")
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+        && port.parse::<u16>().is_ok()
+}

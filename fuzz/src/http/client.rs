@@ -1,0 +1,99 @@
+//! A connection to the host.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::case::Case;
+
+/// Longer than any budget that a component gives its dependencies.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What came back.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The only value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values =
+            self.headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
+        let value = values.next();
+        assert!(values.next().is_none(), "{name} is there twice: {self:?}");
+        value
+    }
+
+    /// The sentence in the envelope.
+    pub fn error(&self) -> Option<String> {
+        let body: Value = serde_json::from_slice(&self.body).ok()?;
+        Some(body["data"]["error"].as_str()?.to_owned())
+    }
+}
+
+/// Kept alive from one request to the next.
+pub struct Connection(TcpStream);
+
+impl Connection {
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self(stream))
+    }
+
+    pub fn exchange(&mut self, case: &Case) -> io::Result<Reply> {
+        let mut request =
+            format!("{} {} HTTP/1.1\r\nhost: {}\r\n", case.method, case.target, case.host).into_bytes();
+        for (name, value) in &case.headers {
+            request.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+        }
+        if case.is_chunked {
+            request.extend(b"transfer-encoding: chunked\r\n\r\n");
+            for chunk in case.body.chunks(1000) {
+                request.extend(
+                    format!("{:x}\r\n", chunk.len()).bytes().chain(chunk.iter().copied()).chain(*b"\r\n"),
+                );
+            }
+            request.extend(b"0\r\n\r\n");
+        } else {
+            request.extend(format!("content-length: {}\r\n\r\n", case.body.len()).bytes());
+            request.extend(&case.body);
+        }
+        // An answer may come, and the connection end, before all of it is sent.
+        let sent = self.0.write_all(&request);
+        self.reply(case.method == "HEAD").or_else(|error| sent.and(Err(error)))
+    }
+
+    fn reply(&mut self, is_head: bool) -> io::Result<Reply> {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            self.0.read_exact(&mut byte)?;
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).map_err(io::Error::other)?;
+        let mut lines = head.trim_end().split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+        let status = status.ok_or_else(|| io::Error::other("no status"))?;
+        let headers: Vec<(String, String)> = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+            .collect();
+        let mut reply = Reply { status, headers, body: Vec::new() };
+        let length = reply.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        assert!(reply.header("transfer-encoding").is_none(), "an answer without a length: {reply:?}");
+        if !is_head {
+            reply.body = vec![0; length];
+            self.0.read_exact(&mut reply.body)?;
+        }
+        Ok(reply)
+    }
+}

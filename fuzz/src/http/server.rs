@@ -1,0 +1,144 @@
+//! `local-host` with the compiled components, and the dependencies that it is told of.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use super::{
+    SECRET,
+    case::{Case, Rows},
+    client::{Connection, Reply},
+    postgres, redis,
+};
+
+/// What the dependencies answer just now.
+#[derive(Clone, Default)]
+pub struct World(Arc<Mutex<Answers>>);
+
+#[derive(Clone, Default)]
+pub struct Answers {
+    pub cache: Option<Vec<u8>>,
+    pub pool: Vec<Vec<u8>>,
+    pub rows: Option<Rows>,
+}
+
+impl World {
+    pub fn get(&self) -> Answers {
+        self.0.lock().expect("nobody panics with it").clone()
+    }
+
+    fn set(&self, case: &Case) {
+        *self.0.lock().expect("nobody panics with it") =
+            Answers { cache: case.cache.clone(), pool: case.pool.clone(), rows: Some(case.rows.clone()) };
+    }
+}
+
+/// A running host.
+pub struct Server {
+    address: SocketAddr,
+    connection: Option<Connection>,
+    world: World,
+    /// Its standard input is what the host lives by: when this process ends, however it does, so does the host.
+    _host: Child,
+    answered: u64,
+}
+
+/// Ends the program when its own standard input ends.
+const LIVE_AS_LONG_AS_STDIN: &str = r#"exec 3<&0; "$@" </dev/null & cat <&3 >/dev/null; kill $!"#;
+
+impl Server {
+    pub fn start() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the checkout");
+        let build = env::var_os("FUZZ_BUILD").map_or_else(|| root.join("target"), PathBuf::from);
+        let world = World::default();
+        let mut command = Command::new("sh");
+        command.args(["-c", LIVE_AS_LONG_AS_STDIN, "sh"]).arg(build.join("debug/local-host")).arg("up");
+        command.arg("--from").arg(manifest(&root, &build)).args(["--listen", "127.0.0.1:0"]);
+        // An instance takes seconds to be made without optimisation, so none is given up early.
+        command.args(["--max-instance-reuse-count", "100000", "--idle-instance-timeout", "1h"]);
+        for (name, port) in [
+            ("POSTGRES", listen(&world, postgres::serve)),
+            ("REDIS_CACHE", listen(&world, redis::serve)),
+            ("REDIS_CODES", listen(&world, redis::serve)),
+        ] {
+            command.env(format!("SPIN_VARIABLE_{name}_PORT"), port.to_string());
+            command.env(format!("SPIN_VARIABLE_{name}_PASSWORD"), SECRET);
+        }
+        // What one case leaves behind must not change what another one finds.
+        command.env("SPIN_VARIABLE_HOT_LINK_TTL_MILLIS", "0").env("SPIN_VARIABLE_POOL_PREFETCH", "1");
+        command.env("RUST_LOG", "off").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut host = command.spawn().expect("sh runs");
+        let mut output = BufReader::new(host.stdout.take().expect("it is piped")).lines();
+        let line = output.next().and_then(Result::ok);
+        let line =
+            line.expect("local-host does not start: it and the components are built by `make testbuild`");
+        let address = line.rsplit("//").next().and_then(|address| address.parse().ok());
+        thread::spawn(move || output.for_each(drop));
+        let address = address.unwrap_or_else(|| panic!("local-host says {line:?}"));
+        Self { address, connection: None, world, _host: host, answered: 0 }
+    }
+
+    /// Sends a request; an answer always comes.
+    pub fn answer(&mut self, case: &Case) -> Reply {
+        self.world.set(case);
+        self.answered += 1;
+        let kept = self.connection.take().map(|mut connection| (connection.exchange(case), connection));
+        let (reply, connection) = match kept {
+            Some((Ok(reply), connection)) => (reply, connection),
+            // The host may have closed the kept connection.
+            _ => {
+                let mut connection = Connection::open(self.address).expect("the host is there");
+                let reply = connection.exchange(case);
+                (reply.unwrap_or_else(|error| panic!("no answer: {error}, to {case:?}")), connection)
+            }
+        };
+        if case.is_plain && reply.header("connection") != Some("close") && reply.status < 400 {
+            self.connection = Some(connection);
+        }
+        reply
+    }
+
+    pub fn assert_alive(&mut self) {
+        let reply = self.answer(&Case::read(b"GET", "/v1/health", false));
+        assert_eq!((reply.status, reply.body.as_slice()), (200, br#"{"status":"ok"}"#.as_slice()));
+    }
+
+    pub fn now_and_then_assert_alive(&mut self) {
+        if self.answered.is_multiple_of(64) {
+            self.assert_alive();
+        }
+    }
+}
+
+/// The checkout's manifest with the components where they were built.
+fn manifest(root: &Path, build: &Path) -> PathBuf {
+    let text = fs::read_to_string(root.join("spin.toml")).expect("the manifest");
+    let components = build.join("wasm32-wasip2/component/");
+    let text =
+        text.replace("target/wasm32-wasip2/component/", components.to_str().expect("a path that is text"));
+    let directory = build.join("fuzz");
+    fs::create_dir_all(&directory).expect("a directory");
+    let path = directory.join(format!("spin-{}.toml", std::process::id()));
+    fs::write(&path, text).expect("a manifest can be written");
+    path
+}
+
+fn listen(world: &World, serve: fn(std::net::TcpStream, &World) -> std::io::Result<()>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    let world = world.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let world = world.clone();
+            // Who leaves in the middle of something is no concern of a server's.
+            thread::spawn(move || serve(stream, &world).ok());
+        }
+    });
+    port
+}
