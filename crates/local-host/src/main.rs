@@ -3,16 +3,20 @@
 mod cli;
 
 use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
 use shortlink_local_host::{App, Manifest, RouteListing};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, Up};
+
+/// Connections that wait to be accepted: nginx opens one for each POST. Spin leaves it at 128.
+const BACKLOG: u32 = 1024;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -59,7 +63,24 @@ async fn run(up: Up) -> anyhow::Result<()> {
 }
 
 async fn bind(address: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} (--listen)"))
+    let listening = async {
+        let mut listener = Err(io::ErrorKind::AddrNotAvailable.into());
+        for address in lookup_host(address).await? {
+            listener = listen(address);
+            if listener.is_ok() {
+                break;
+            }
+        }
+        listener
+    };
+    listening.await.with_context(|| format!("cannot listen on {address} (--listen)"))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn announce(base: &str, routes: &[RouteListing]) {

@@ -23,7 +23,7 @@ use crate::{
 /// The longest that a request waits for a connection and its statements together.
 const BUDGET: Duration = Duration::from_secs(3);
 /// How long an instance keeps a connection that it got at once, and one that it had to wait for: then others wait too.
-const KEEP: Duration = Duration::from_millis(250);
+const KEEP: Duration = Duration::from_millis(100);
 const SHARED_KEEP: Duration = Duration::from_millis(25);
 /// A longer wait than this is one.
 const AT_ONCE: Duration = Duration::from_millis(20);
