@@ -55,3 +55,21 @@ fn no_two_creates_share_a_code_even_when_the_pool_runs_dry_under_them() {
     assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), 400);
     assert_eq!(app.count("select count(*) from shortlink.short_link"), 400);
 }
+
+/// An instance of `create` takes 256 requests; here several come to their end while others wait.
+#[test]
+fn an_instance_that_comes_to_its_end_leaves_no_create_unanswered() {
+    let app = App::own();
+    thread::scope(|scope| {
+        for client in 0..16 {
+            let app = &app;
+            scope.spawn(move || {
+                for _ in 0..100 {
+                    let url = format!("https://client-{client}.example");
+                    assert_eq!(app.create(&json!({ "url": url })).status, 201);
+                }
+            });
+        }
+    });
+    assert_eq!(app.count("select count(*) from shortlink.short_link"), 1600);
+}
