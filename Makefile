@@ -81,7 +81,7 @@ soak: setup ## a history check under faults: make soak SECONDS=60 SEED=7
 
 # TARGETS names some of fuzz/fuzz_targets; without it all of them share the time.
 fuzz: testbuild ## feed every parser and component with made-up input: make fuzz SECONDS=600 TARGETS=draft
-	@fuzz/run $(SECONDS) $(TARGETS)
+	@SEED=$(SEED) fuzz/run $(SECONDS) $(TARGETS)
 
 loadtestcreate: ## 20 users create links through the running local stack for 30 s
 	$(LOAD_TEST) load-create $(LOADTEST)
