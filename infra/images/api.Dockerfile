@@ -27,5 +27,6 @@ ENV HOME=/tmp XDG_CACHE_HOME=/tmp/cache TMPDIR=/tmp
 USER 65532:65532
 EXPOSE 8000
 ENTRYPOINT ["/usr/local/bin/spin", "up", "--from", "/app/spin.toml", "--runtime-config-file", "/app/runtime-config.toml"]
-# An instance serves 2048 requests, not 128: each has connections and a memory of hot links of its own.
+# An instance serves 2048 requests, not 128: each has connections and a memory of hot links of its own. Those of create end
+# by themselves before that.
 CMD ["--listen", "0.0.0.0:8000", "--disable-cache", "--max-instance-reuse-count", "2048"]

@@ -71,7 +71,7 @@ impl Program {
 }
 
 /// How many requests an instance serves. Each has its own connections and its own memory of hot links; with the host's
-/// default of 128 a good part of the work is to make new ones.
+/// default of 128 a good part of the work is to make new ones. Those of `create` end by themselves before that.
 const INSTANCE_REUSE: &str = "2048";
 
 /// What to run.
