@@ -4,75 +4,93 @@
 //! so that a link taken out of the store by its operator is gone soon. What has no live link is never kept: it may
 //! have one the next moment.
 
-use std::{cell::RefCell, collections::BTreeMap, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
-use crate::{code::Code, link::Link, time::Timestamp};
+use crate::{code::Code, expiry::Expiry, time::Timestamp};
 
 /// How many links are kept. With the longest targets they take 8 MiB.
 const CAPACITY: usize = 1024;
 
-/// A bounded memory of live links.
-pub struct HotLinks {
+/// A bounded memory of live links, each as `L`, which is cheap to clone.
+pub struct HotLinks<L> {
     lifetime: Duration,
-    links: RefCell<BTreeMap<Code, Remembered>>,
+    memory: RefCell<Memory<L>>,
 }
 
-struct Remembered {
-    link: Link,
+struct Memory<L> {
+    links: BTreeMap<Code, Remembered<L>>,
+    /// Since when each is remembered, the earliest first. A link that took an older one's place stands here twice.
+    order: VecDeque<(Timestamp, Code)>,
+}
+
+struct Remembered<L> {
+    link: L,
+    expiry: Expiry,
     since: Timestamp,
 }
 
-impl HotLinks {
+impl<L: Clone> HotLinks<L> {
     /// An empty memory that keeps each link for `lifetime`; none at all when that is zero.
     #[must_use]
     pub fn new(lifetime: Duration) -> Self {
-        Self { lifetime, links: RefCell::default() }
+        Self { lifetime, memory: RefCell::new(Memory { links: BTreeMap::new(), order: VecDeque::new() }) }
     }
 
     /// The live link of a code, if it was seen lately.
     #[must_use]
-    pub fn get(&self, code: &Code, now: Timestamp) -> Option<Link> {
-        let links = self.links.borrow();
-        let seen = links.get(code).filter(|seen| self.is_fresh(seen, now))?;
-        (!seen.link.expiry.is_over(now)).then(|| seen.link.clone())
+    pub fn get(&self, code: &Code, now: Timestamp) -> Option<L> {
+        let memory = self.memory.borrow();
+        let seen = memory.links.get(code).filter(|seen| self.is_fresh(seen.since, now))?;
+        (!seen.expiry.is_over(now)).then(|| seen.link.clone())
     }
 
-    /// Keeps a link that is live now. A full memory forgets what is old; while all of it is new it takes no more.
-    pub fn put(&self, code: &Code, link: &Link, now: Timestamp) {
+    /// Keeps a link that is live now and ends at `expiry`. What is old is forgotten; while the memory is full of what is
+    /// new, it takes no more.
+    pub fn put(&self, code: &Code, link: L, expiry: Expiry, now: Timestamp) {
         if self.lifetime.is_zero() {
             return;
         }
-        let mut links = self.links.borrow_mut();
-        if links.len() >= CAPACITY {
-            links.retain(|_, seen| self.is_fresh(seen, now));
+        let mut memory = self.memory.borrow_mut();
+        while memory.order.front().is_some_and(|(since, _)| !self.is_fresh(*since, now)) {
+            memory.forget_first();
         }
-        if links.len() < CAPACITY || links.contains_key(code) {
-            links.insert(code.clone(), Remembered { link: link.clone(), since: now });
+        if memory.order.len() < CAPACITY {
+            memory.links.insert(code.clone(), Remembered { link, expiry, since: now });
+            memory.order.push_back((now, code.clone()));
         }
     }
 
-    fn is_fresh(&self, seen: &Remembered, now: Timestamp) -> bool {
+    fn is_fresh(&self, since: Timestamp, now: Timestamp) -> bool {
         // A clock that was set back must not make a copy last: what was seen later than now is forgotten too.
-        now >= seen.since && u128::from(now.millis_since(seen.since)) < self.lifetime.as_millis()
+        now >= since && u128::from(now.millis_since(since)) < self.lifetime.as_millis()
+    }
+}
+
+impl<L> Memory<L> {
+    fn forget_first(&mut self) {
+        if let Some((since, code)) = self.order.pop_front()
+            && self.links.get(&code).is_some_and(|seen| seen.since == since)
+        {
+            self.links.remove(&code);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{expiry::Expiry, target_url::TargetUrl};
-
     const NOW: Timestamp = Timestamp::from_unix_millis(1_000_000);
 
     fn later(millis: i64) -> Timestamp {
         Timestamp::from_unix_millis(NOW.unix_millis() + millis)
     }
 
-    fn link(millis_left: i64) -> Link {
-        Link {
-            target: TargetUrl::parse("https://example.com/", &[]).unwrap(),
-            expiry: Expiry::stored(later(millis_left)),
-        }
+    fn ends(millis_left: i64) -> Expiry {
+        Expiry::stored(later(millis_left))
     }
 
     fn code(number: u64) -> Code {
@@ -82,8 +100,8 @@ mod tests {
     #[test]
     fn a_link_is_remembered_for_the_lifetime() {
         let hot = HotLinks::new(Duration::from_secs(1));
-        hot.put(&code(1), &link(60_000), NOW);
-        assert_eq!(hot.get(&code(1), later(999)), Some(link(60_000)));
+        hot.put(&code(1), "a", ends(60_000), NOW);
+        assert_eq!(hot.get(&code(1), later(999)), Some("a"));
         assert_eq!(hot.get(&code(1), later(1000)), None);
         assert_eq!(hot.get(&code(2), NOW), None);
     }
@@ -91,33 +109,46 @@ mod tests {
     #[test]
     fn a_link_is_never_remembered_past_its_expiry() {
         let hot = HotLinks::new(Duration::from_secs(1));
-        hot.put(&code(1), &link(10), NOW);
-        assert!(hot.get(&code(1), later(9)).is_some());
+        hot.put(&code(1), "a", ends(10), NOW);
+        assert_eq!(hot.get(&code(1), later(9)), Some("a"));
         assert_eq!(hot.get(&code(1), later(10)), None);
     }
 
     #[test]
     fn a_clock_that_is_set_back_makes_nothing_last() {
         let hot = HotLinks::new(Duration::from_secs(1));
-        hot.put(&code(1), &link(60_000), NOW);
+        hot.put(&code(1), "a", ends(60_000), NOW);
         assert_eq!(hot.get(&code(1), later(-1)), None);
+        hot.put(&code(2), "b", ends(60_000), later(-1));
+        assert_eq!(hot.memory.borrow().links.len(), 1);
     }
 
     #[test]
     fn without_a_lifetime_nothing_is_remembered() {
         let hot = HotLinks::new(Duration::ZERO);
-        hot.put(&code(1), &link(60_000), NOW);
+        hot.put(&code(1), "a", ends(60_000), NOW);
         assert_eq!(hot.get(&code(1), NOW), None);
     }
 
     #[test]
-    fn a_full_memory_takes_new_links_once_the_old_ones_are_over() {
+    fn a_link_that_took_the_place_of_another_is_not_forgotten_with_it() {
         let hot = HotLinks::new(Duration::from_secs(1));
-        (0..2000).for_each(|number| hot.put(&code(number), &link(60_000), NOW));
-        assert_eq!(hot.links.borrow().len(), CAPACITY);
+        hot.put(&code(1), "old", ends(60_000), NOW);
+        hot.put(&code(1), "new", ends(60_000), later(500));
+        hot.put(&code(2), "other", ends(60_000), later(1200));
+        assert_eq!(hot.get(&code(1), later(1200)), Some("new"));
+        hot.put(&code(2), "other", ends(60_000), later(1500));
+        assert_eq!(hot.memory.borrow().links.len(), 1);
+    }
+
+    #[test]
+    fn a_full_memory_takes_new_links_as_the_old_ones_are_over() {
+        let hot = HotLinks::new(Duration::from_secs(1));
+        (0..2000).for_each(|number| hot.put(&code(number), number, ends(60_000), NOW));
+        assert_eq!(hot.memory.borrow().links.len(), CAPACITY);
         assert_eq!(hot.get(&code(1999), NOW), None);
-        hot.put(&code(5000), &link(60_000), later(1000));
-        assert_eq!(hot.get(&code(5000), later(1000)), Some(link(60_000)));
-        assert_eq!(hot.links.borrow().len(), 1);
+        hot.put(&code(5000), 5000, ends(60_000), later(1000));
+        assert_eq!(hot.get(&code(5000), later(1000)), Some(5000));
+        assert_eq!(hot.memory.borrow().links.len(), 1);
     }
 }

@@ -22,11 +22,11 @@ pub struct NewLink {
     pub is_custom: bool,
 }
 
-/// What is known about a code.
+/// What is known about a code. `L` is the link, or what was made of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lookup {
+pub enum Lookup<L = Link> {
     /// A link that has not expired.
-    Live(Link),
+    Live(L),
     /// A link that is still on record, but over.
     Expired,
     /// No link, or one that is no longer on record.

@@ -6,24 +6,25 @@ use crate::{
     cache_entry,
     code::Code,
     hot_links::HotLinks,
-    link::Lookup,
+    link::{Link, Lookup},
     ports::{LinkCache, LinkStore, StoreError},
     time::Timestamp,
 };
 
 /// Looks a code up: among the links that this instance just followed, in the cache, in the store. `cache_ttl` is the
-/// longest that the cache keeps what the store said.
+/// longest that the cache keeps what the store said; `make` makes of a link what the memory keeps and the caller gets.
 ///
 /// # Errors
 /// [`StoreError`] when the cache did not know and the store gave no answer: the code may well have a link.
-pub async fn resolve_link(
+pub async fn resolve_link<L: Clone>(
     code: &Code,
     now: Timestamp,
     cache_ttl: Duration,
-    hot: &HotLinks,
+    make: impl FnOnce(Link) -> L,
+    hot: &HotLinks<L>,
     cache: &impl LinkCache,
     store: &impl LinkStore,
-) -> Result<Lookup, StoreError> {
+) -> Result<Lookup<L>, StoreError> {
     if let Some(link) = hot.get(code, now) {
         return Ok(Lookup::Live(link));
     }
@@ -40,21 +41,29 @@ pub async fn resolve_link(
         }
         lookup
     };
-    if let Lookup::Live(link) = &lookup {
-        hot.put(code, link, now);
-    }
-    Ok(lookup)
+    Ok(match lookup {
+        Lookup::Live(link) => {
+            let expiry = link.expiry;
+            let link = make(link);
+            hot.put(code, link.clone(), expiry, now);
+            Lookup::Live(link)
+        }
+        Lookup::Expired => Lookup::Expired,
+        Lookup::Unknown => Lookup::Unknown,
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::convert::identity;
+
     use futures::executor::block_on;
 
     use super::*;
     use crate::{
         expiry::Expiry,
         fakes::{FakeCache, FakeStore},
-        link::{Link, NewLink},
+        link::NewLink,
         target_url::TargetUrl,
     };
 
@@ -80,7 +89,7 @@ mod tests {
         store: &FakeStore,
     ) -> Result<Lookup, StoreError> {
         let nothing_hot = HotLinks::new(Duration::ZERO);
-        block_on(resolve_link(&Code::parse(code).unwrap(), now, HOUR, &nothing_hot, cache, store))
+        block_on(resolve_link(&Code::parse(code).unwrap(), now, HOUR, identity, &nothing_hot, cache, store))
     }
 
     #[test]
@@ -88,7 +97,7 @@ mod tests {
         let (store, cache, live) = world();
         let hot = HotLinks::new(Duration::from_secs(1));
         let code = Code::parse("my-link").unwrap();
-        let follow = |code: &Code| block_on(resolve_link(code, NOW, HOUR, &hot, &cache, &store));
+        let follow = |code: &Code| block_on(resolve_link(code, NOW, HOUR, identity, &hot, &cache, &store));
         assert_eq!(follow(&code), Ok(live.clone()));
         cache.insert("my-link", "-");
         store.fail(true);
@@ -101,7 +110,7 @@ mod tests {
         let hot = HotLinks::new(Duration::from_secs(1));
         let code = Code::parse("my-link").unwrap();
         cache.insert("my-link", "-");
-        let follow = || block_on(resolve_link(&code, NOW, HOUR, &hot, &cache, &store));
+        let follow = || block_on(resolve_link(&code, NOW, HOUR, identity, &hot, &cache, &store));
         assert_eq!(follow(), Ok(Lookup::Unknown));
         cache.insert("my-link", "");
         assert_eq!(follow(), Ok(live));

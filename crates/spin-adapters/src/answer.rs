@@ -3,17 +3,20 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use shortlink_core::{Code, CodeError, CreateError, Link, Problems, Timestamp, ports::StoreError};
+use shortlink_core::{Code, CodeError, CreateError, Expiry, Link, Problems, Timestamp, ports::StoreError};
 
 use crate::log;
+
+/// A header's name, in lower case, and its value.
+pub type Header = (&'static str, Cow<'static, str>);
 
 /// An answer, apart from the bindings that send it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// Header names in lower case with their values, `content-length` included.
-    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// All of them, `content-length` included.
+    pub headers: Vec<Header>,
     /// The body; `None` is an empty one.
     pub body: Option<String>,
 }
@@ -25,6 +28,21 @@ pub struct RedirectCaching {
     pub max_age: u32,
     /// By a shared cache in front, such as nginx or a content delivery network.
     pub edge_ttl: u32,
+}
+
+impl RedirectCaching {
+    /// Whether a link ends so soon that a redirect to it may not be kept as long as others.
+    pub fn is_cut_by(self, expiry: Expiry, now: Timestamp) -> bool {
+        self.within(expiry, now) != self
+    }
+
+    /// What is left of both for a link that ends at `expiry`.
+    fn within(self, expiry: Expiry, now: Timestamp) -> Self {
+        // Caches count whole seconds, and nginx keeps an answer to the end of the last one: that second is left free.
+        let left = expiry.millis_left(now).checked_div(1000).unwrap_or_default().saturating_sub(1);
+        let at_most = |seconds: u32| seconds.min(u32::try_from(left).unwrap_or(u32::MAX));
+        Self { max_age: at_most(self.max_age), edge_ttl: at_most(self.edge_ttl) }
+    }
 }
 
 #[derive(Serialize)]
@@ -49,11 +67,7 @@ const NO_SNIFF: (&str, Cow<'static, str>) = ("x-content-type-options", Cow::Borr
 impl Answer {
     /// 302 to the link's target. No cache may keep it past the link's expiry.
     pub fn redirect(link: &Link, now: Timestamp, caching: RedirectCaching) -> Self {
-        // Caches count whole seconds, and nginx keeps an answer to the end of the last one: that second is left free.
-        let seconds_left =
-            link.expiry.millis_left(now).checked_div(1000).unwrap_or_default().saturating_sub(1);
-        let max_age = u64::from(caching.max_age).min(seconds_left);
-        let edge_ttl = u64::from(caching.edge_ttl).min(seconds_left);
+        let RedirectCaching { max_age, edge_ttl } = caching.within(link.expiry, now);
         Self {
             status: 302,
             headers: vec![
@@ -175,7 +189,7 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
-    use shortlink_core::{Expiry, TargetUrl};
+    use shortlink_core::TargetUrl;
 
     use super::*;
 
@@ -197,6 +211,16 @@ mod tests {
         assert_eq!(cache_control(5_999), "public, max-age=3, s-maxage=4");
         assert_eq!(cache_control(1_999), "public, max-age=0, s-maxage=0");
         assert_eq!(cache_control(-1), "public, max-age=0, s-maxage=0");
+    }
+
+    #[test]
+    fn a_redirect_is_the_same_until_the_link_nears_its_end() {
+        let caching = RedirectCaching { max_age: 3, edge_ttl: 10 };
+        let is_cut = |left| {
+            caching
+                .is_cut_by(Expiry::stored(Timestamp::from_unix_millis(left)), Timestamp::from_unix_millis(0))
+        };
+        assert_eq!([11_000, 10_999, 0].map(is_cut), [false, true, true]);
     }
 
     #[test]

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use spin_sdk::wasip3::{
     http::types::{ErrorCode, Fields, Method, Request, Response},
-    wit_bindgen::{StreamResult, spawn},
+    wit_bindgen::{StreamReader, StreamResult, spawn},
     wit_future, wit_stream,
 };
 
-use crate::{answer::Answer, bounded::within};
+use crate::{
+    answer::{Answer, Header},
+    bounded::within,
+};
 
 /// How long a client may take to send its body.
 const BODY_BUDGET: Duration = Duration::from_secs(10);
@@ -128,20 +131,36 @@ impl Incoming {
     }
 }
 
+/// The head of an answer without a body, kept by the host: sending it again passes no header to it anew.
+pub struct Prepared {
+    status: u16,
+    headers: Fields,
+}
+
+impl Prepared {
+    /// Passes the headers of an answer to the host.
+    ///
+    /// # Errors
+    /// [`ErrorCode`] when a header is refused, which no header of [`Answer`] is.
+    pub fn new(answer: Answer) -> Result<Self, ErrorCode> {
+        Ok(Self { status: answer.status, headers: fields(answer.headers)? })
+    }
+
+    /// One more response like this.
+    ///
+    /// # Errors
+    /// [`ErrorCode`] when the status is none.
+    pub fn response(&self) -> Result<Response, ErrorCode> {
+        assemble(self.status, self.headers.clone(), None)
+    }
+}
+
 /// Turns an answer into a response of the bindings.
 ///
 /// # Errors
 /// [`ErrorCode`] when a header is refused, which no header of [`Answer`] is.
 pub fn response(answer: Answer) -> Result<Response, ErrorCode> {
-    let headers: Vec<_> = answer
-        .headers
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.into_owned().into_bytes()))
-        .collect();
-    let headers =
-        Fields::from_list(&headers).map_err(|error| ErrorCode::InternalError(Some(error.to_string())))?;
-    let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
-    drop(trailers);
+    let headers = fields(answer.headers)?;
     let body = answer.body.map(|body| {
         let (mut writer, reader) = wit_stream::new();
         spawn(async move {
@@ -149,7 +168,19 @@ pub fn response(answer: Answer) -> Result<Response, ErrorCode> {
         });
         reader
     });
+    assemble(answer.status, headers, body)
+}
+
+fn fields(headers: Vec<Header>) -> Result<Fields, ErrorCode> {
+    let headers: Vec<_> =
+        headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned().into_bytes())).collect();
+    Fields::from_list(&headers).map_err(|error| ErrorCode::InternalError(Some(error.to_string())))
+}
+
+fn assemble(status: u16, headers: Fields, body: Option<StreamReader<u8>>) -> Result<Response, ErrorCode> {
+    let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
+    drop(trailers);
     let (response, _sent) = Response::new(headers, body, trailers_reader);
-    response.set_status_code(answer.status).map_err(|()| ErrorCode::InternalError(None))?;
+    response.set_status_code(status).map_err(|()| ErrorCode::InternalError(None))?;
     Ok(response)
 }

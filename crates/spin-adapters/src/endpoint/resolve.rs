@@ -1,8 +1,8 @@
 //! `GET /v1/shortlink/{code}`.
 
-use std::time::Duration;
+use std::{cell::OnceCell, rc::Rc, time::Duration};
 
-use shortlink_core::{Code, HotLinks, Lookup, Timestamp, resolve_link};
+use shortlink_core::{Code, HotLinks, Link, Lookup, Timestamp, resolve_link};
 use spin_sdk::{
     time::sleep,
     wasip3::http::types::{ErrorCode, Request, Response},
@@ -12,7 +12,7 @@ use super::with_cors;
 use crate::{
     answer::Answer,
     cache::RedisCache,
-    http::{self, Incoming, Verb},
+    http::{self, Incoming, Prepared, Verb},
     instance::{self, Slot},
     postgres::Postgres,
     redis::Redis,
@@ -30,9 +30,16 @@ const FLIGHT_POLL: Duration = Duration::from_millis(2);
 struct State {
     caching: CachingSettings,
     origins: AllowedOrigins,
-    hot: HotLinks,
+    hot: HotLinks<Rc<Redirect>>,
     cache: RedisCache,
     store: SingleFlight<PostgresStore>,
+}
+
+/// A link that was followed.
+struct Redirect {
+    link: Link,
+    /// The answer, for as long as it is the same for everybody.
+    prepared: OnceCell<Prepared>,
 }
 
 thread_local! {
@@ -53,25 +60,48 @@ impl State {
         })
     }
 
-    async fn answer(&self, request: Incoming, now: Timestamp) -> Answer {
-        match request.verb() {
-            Verb::Get => self.follow(&request.path(), now).await,
+    async fn respond(&self, request: Incoming, now: Timestamp) -> Result<Response, ErrorCode> {
+        let origin = super::origin(&request, &self.origins);
+        let answer = match request.verb() {
+            Verb::Get => match self.follow(&request.path(), now).await {
+                Ok(redirect) => return self.redirect(&redirect, now, origin.as_deref()),
+                Err(answer) => answer,
+            },
             Verb::Options => Answer::options(METHODS),
             Verb::Post | Verb::Other => request.refuse(Answer::wrong_method(METHODS)).await,
+        };
+        http::response(with_cors(answer, &self.origins, origin.as_deref()))
+    }
+
+    async fn follow(&self, path: &str, now: Timestamp) -> Result<Rc<Redirect>, Answer> {
+        let code = Code::parse(path.rsplit('/').next().unwrap_or_default()).map_err(Answer::not_a_code)?;
+        let make = |link| Rc::new(Redirect { link, prepared: OnceCell::new() });
+        match resolve_link(&code, now, self.caching.cache_ttl, make, &self.hot, &self.cache, &self.store)
+            .await
+        {
+            Ok(Lookup::Live(redirect)) => Ok(redirect),
+            Ok(Lookup::Expired) => Err(Answer::expired()),
+            Ok(Lookup::Unknown) => Err(Answer::unknown()),
+            Err(error) => Err(Answer::store_failed("resolve", &error)),
         }
     }
 
-    async fn follow(&self, path: &str, now: Timestamp) -> Answer {
-        let code = match Code::parse(path.rsplit('/').next().unwrap_or_default()) {
-            Ok(code) => code,
-            Err(error) => return Answer::not_a_code(error),
-        };
-        match resolve_link(&code, now, self.caching.cache_ttl, &self.hot, &self.cache, &self.store).await {
-            Ok(Lookup::Live(link)) => Answer::redirect(&link, now, self.caching.redirect),
-            Ok(Lookup::Expired) => Answer::expired(),
-            Ok(Lookup::Unknown) => Answer::unknown(),
-            Err(error) => Answer::store_failed("resolve", &error),
+    fn redirect(
+        &self,
+        redirect: &Redirect,
+        now: Timestamp,
+        origin: Option<&str>,
+    ) -> Result<Response, ErrorCode> {
+        let caching = self.caching.redirect;
+        let answer = || with_cors(Answer::redirect(&redirect.link, now, caching), &self.origins, origin);
+        if self.origins != AllowedOrigins::Any || caching.is_cut_by(redirect.link.expiry, now) {
+            return http::response(answer());
         }
+        if let Some(prepared) = redirect.prepared.get() {
+            return prepared.response();
+        }
+        let prepared = Prepared::new(answer())?;
+        redirect.prepared.get_or_init(|| prepared).response()
     }
 }
 
@@ -81,12 +111,8 @@ impl State {
 /// [`ErrorCode`] only when the bindings refuse the answer itself.
 pub async fn respond(request: Request) -> Result<Response, ErrorCode> {
     let request = Incoming::new(request);
-    let answer = match instance::state(&STATE, State::build).await {
-        Ok(state) => {
-            let origin = super::origin(&request, &state.origins);
-            with_cors(state.answer(request, super::now()).await, &state.origins, origin.as_deref())
-        }
-        Err(answer) => answer,
-    };
-    http::response(answer)
+    match instance::state(&STATE, State::build).await {
+        Ok(state) => state.respond(request, super::now()).await,
+        Err(answer) => http::response(answer),
+    }
 }
