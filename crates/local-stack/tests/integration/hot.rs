@@ -1,6 +1,7 @@
 //! An instance remembers the links it followed a moment ago, and is never wrong because of it.
 
 use std::{
+    collections::BTreeSet,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -61,6 +62,43 @@ fn a_hot_link_is_over_when_it_expires() {
         followed += 1;
     }
     assert!(followed > 0);
+}
+
+#[test]
+fn no_shared_cache_keeps_a_hot_link_past_its_expiry() {
+    let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "60000"), ("edge_ttl_seconds", "2")]);
+    assert_eq!(app.get("/v1/health").status, 200);
+    let (expires_at, end) = rfc3339_in(Duration::from_secs(5));
+    app.create(&json!({ "url": "https://example.com", "alias": "nearing", "expires_at": expires_at })).code();
+    let mut seen = BTreeSet::new();
+    loop {
+        let before = unix_millis();
+        let reply = app.get("/v1/shortlink/nearing");
+        if reply.status != 302 {
+            break;
+        }
+        let edge_ttl = reply.edge_ttl();
+        assert!(edge_ttl <= ((end - before) / 1000 - 1).max(0), "{edge_ttl} s, {} ms left", end - before);
+        seen.insert(edge_ttl);
+        sleep(Duration::from_millis(20));
+    }
+    assert_eq!(seen, [0, 1, 2].into(), "it is the same for a while, and then less and less");
+}
+
+#[test]
+fn a_hot_link_names_the_origin_that_asks_and_no_other() {
+    let origins = "https://a.example,https://b.example";
+    let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "60000"), ("allowed_origins", origins)]);
+    app.create(&json!({ "url": "https://example.com", "alias": "origins" })).code();
+    for _ in 0..3 {
+        for (origin, is_allowed) in
+            [("https://a.example", true), ("https://b.example", true), ("https://c.example", false)]
+        {
+            let reply = app.exchange("GET", "/v1/shortlink/origins", &[("origin", origin)], b"");
+            assert_eq!(reply.header("access-control-allow-origin"), is_allowed.then_some(origin));
+            assert_eq!((reply.status, reply.header("vary")), (302, Some("origin")));
+        }
+    }
 }
 
 #[test]

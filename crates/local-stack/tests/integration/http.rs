@@ -37,6 +37,13 @@ impl Reply {
         self.json()["data"]["error"].as_str().expect("an error").to_owned()
     }
 
+    /// How many seconds a shared cache may keep it.
+    pub fn edge_ttl(&self) -> i64 {
+        let caching = self.header("cache-control").expect("a cache-control");
+        let (_, seconds) = caching.rsplit_once("s-maxage=").expect("an s-maxage");
+        seconds.parse().expect("a number of seconds")
+    }
+
     /// Status, headers and body as one text, for snapshots.
     pub fn shown(&self) -> String {
         let mut text = format!("{}\n", self.status);
