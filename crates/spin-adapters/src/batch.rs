@@ -9,22 +9,20 @@ use std::{
 
 use futures::future::LocalBoxFuture;
 
-/// How a batch deals with time and tasks.
-#[derive(Clone, Copy)]
-pub struct Tasks {
-    /// Waits before a request looks again whether it has its answer; see [`crate::bounded`] for why it has to look.
-    pub pause: fn() -> LocalBoxFuture<'static, ()>,
-    /// Runs a task that goes on when the request that began it is answered.
-    pub spawn: fn(LocalBoxFuture<'static, ()>),
-}
+use crate::latch::Signal;
+
+/// Runs a task that goes on when the request that began it is answered.
+pub type Spawn = fn(LocalBoxFuture<'static, ()>);
 
 /// Questions that wait to be asked together.
 pub struct Batch<Q, A> {
     most: usize,
-    tasks: Tasks,
+    spawn: Spawn,
     waiting: RefCell<VecDeque<Rc<Ticket<Q, A>>>>,
     /// Whether a statement is under way, or about to be.
     busy: Cell<bool>,
+    /// One is over.
+    over: Signal,
 }
 
 /// A question and, in the end, its answer.
@@ -57,13 +55,20 @@ impl<Q, A> Drop for Asking<'_, Q, A> {
         for ticket in &self.tickets {
             ticket.answer.get_or_init(|| None);
         }
+        self.batch.over.wake();
     }
 }
 
 impl<Q: Clone + 'static, A: Clone + 'static> Batch<Q, A> {
     /// No questions yet, and never more than `most` in one statement.
-    pub fn new(most: usize, tasks: Tasks) -> Rc<Self> {
-        Rc::new(Self { most, tasks, waiting: RefCell::default(), busy: Cell::default() })
+    pub fn new(most: usize, spawn: Spawn) -> Rc<Self> {
+        Rc::new(Self {
+            most,
+            spawn,
+            waiting: RefCell::default(),
+            busy: Cell::default(),
+            over: Signal::default(),
+        })
     }
 
     /// Asks a question, together with those of other requests. `work` answers some questions, in their order, and bounds
@@ -81,7 +86,7 @@ impl<Q: Clone + 'static, A: Clone + 'static> Batch<Q, A> {
                 return answer.clone();
             }
             if self.busy.get() {
-                (self.tasks.pause)().await;
+                self.over.wait().await;
                 continue;
             }
             self.ask_some(&work).await;
@@ -89,7 +94,7 @@ impl<Q: Clone + 'static, A: Clone + 'static> Batch<Q, A> {
                 // This request has its answer; those that wait need not wait for one of them to notice.
                 self.busy.set(true);
                 let batch = self.clone();
-                (self.tasks.spawn)(Box::pin(async move { batch.ask_all(work).await }));
+                (self.spawn)(Box::pin(async move { batch.ask_all(work).await }));
                 return waiting.ticket.answer.get().cloned().flatten();
             }
         }
@@ -159,7 +164,7 @@ mod tests {
         SPAWNER.set(Some(pool.spawner()));
         let spawn =
             |task| SPAWNER.with_borrow(|spawner| spawner.as_ref().unwrap().spawn_local(task).unwrap());
-        let batch = Batch::new(MOST, Tasks { pause: || Box::pin(turn()), spawn });
+        let batch = Batch::new(MOST, spawn);
         let sizes = Sizes::default();
         let value = pool.run_until(test(batch, sizes.clone()));
         let sizes = sizes.borrow().clone();

@@ -24,6 +24,7 @@ pub mod endpoint;
 pub mod fuzz;
 mod http;
 mod instance;
+mod latch;
 mod log;
 mod pool;
 mod postgres;

@@ -7,13 +7,11 @@ use std::{
     time::Duration,
 };
 
-use spin_sdk::{
-    redis::{Connection, Error},
-    time::sleep,
-};
+use spin_sdk::redis::{Connection, Error};
 
 use crate::{
     bounded::{Rest, within},
+    latch::Signal,
     log,
     settings::RedisSettings,
 };
@@ -22,30 +20,36 @@ use crate::{
 const BUDGET: Duration = Duration::from_millis(250);
 /// How long a Redis that failed is left alone.
 const REST: Duration = Duration::from_secs(1);
-/// How often a request looks whether another one has opened the connection.
-const OPENING_POLL: Duration = Duration::from_millis(2);
 
 /// A Redis instance, as this instance of the component sees it.
 pub struct Redis {
     settings: RedisSettings,
     connection: RefCell<Option<Rc<Connection>>>,
-    opening: Cell<bool>,
+    opening: Opening,
     rest: Rest,
 }
 
-/// Marks the connection as no longer being opened, also when the request that opens it is cancelled.
-struct Opening<'a>(&'a Cell<bool>);
+/// Whether the connection is being opened.
+#[derive(Default)]
+struct Opening {
+    under_way: Cell<bool>,
+    over: Signal,
+}
 
-impl Drop for Opening<'_> {
+/// Marks the connection as no longer being opened, also when the request that opens it is cancelled.
+struct Attempt<'a>(&'a Opening);
+
+impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        self.0.set(false);
+        self.0.under_way.set(false);
+        self.0.over.wake();
     }
 }
 
 impl Redis {
     /// A Redis that is connected to when it is first used.
     pub fn new(settings: RedisSettings) -> Self {
-        Self { settings, connection: RefCell::default(), opening: Cell::default(), rest: Rest::default() }
+        Self { settings, connection: RefCell::default(), opening: Opening::default(), rest: Rest::default() }
     }
 
     /// Runs a command. `None` when Redis cannot answer in time or refuses; why is logged.
@@ -77,12 +81,12 @@ impl Redis {
             if let Some(connection) = self.connection.borrow().as_ref() {
                 return Ok(connection.clone());
             }
-            if !self.opening.replace(true) {
+            if !self.opening.under_way.replace(true) {
                 break;
             }
-            sleep(OPENING_POLL).await;
+            self.opening.over.wait().await;
         }
-        let _opening = Opening(&self.opening);
+        let _attempt = Attempt(&self.opening);
         let connection = Rc::new(Connection::open(self.settings.url()).await?);
         self.connection.replace(Some(connection.clone()));
         Ok(connection)

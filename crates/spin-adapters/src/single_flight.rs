@@ -6,17 +6,16 @@ use std::{
     rc::Rc,
 };
 
-use futures::future::LocalBoxFuture;
 use shortlink_core::{
     Code, Lookup, NewLink,
     ports::{Claim, LinkStore, StoreError},
 };
 
-/// A store that is asked for a code once at a time. `pause` is how a request waits before it looks again whether
-/// another one's look-up is over; see [`crate::bounded`] for why it has to look.
+use crate::latch::Signal;
+
+/// A store that is asked for a code once at a time.
 pub struct SingleFlight<S> {
     store: S,
-    pause: fn() -> LocalBoxFuture<'static, ()>,
     flights: RefCell<BTreeMap<Code, Rc<Flight>>>,
     begun: Cell<u64>,
 }
@@ -27,7 +26,7 @@ struct Flight {
     /// How many look-ups had begun with this one.
     number: u64,
     outcome: OnceCell<Result<Lookup, StoreError>>,
-    over: Cell<bool>,
+    landed: Signal,
 }
 
 /// Ends a flight, also when the request that leads it is cancelled.
@@ -40,14 +39,14 @@ struct Landing<'a> {
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
         self.flights.borrow_mut().remove(self.code);
-        self.flight.over.set(true);
+        self.flight.landed.wake();
     }
 }
 
 impl<S: LinkStore> SingleFlight<S> {
     /// Wraps a store.
-    pub fn new(store: S, pause: fn() -> LocalBoxFuture<'static, ()>) -> Self {
-        Self { store, pause, flights: RefCell::default(), begun: Cell::default() }
+    pub fn new(store: S) -> Self {
+        Self { store, flights: RefCell::default(), begun: Cell::default() }
     }
 
     async fn lead(&self, code: &Code) -> Result<Lookup, StoreError> {
@@ -74,9 +73,7 @@ impl<S: LinkStore> LinkStore for SingleFlight<S> {
             let Some(flight) = flight else {
                 return self.lead(code).await;
             };
-            while !flight.over.get() {
-                (self.pause)().await;
-            }
+            flight.landed.wait().await;
             match flight.outcome.get() {
                 // A live link stays what it is until it expires, and who failed just now would fail again.
                 Some(outcome @ (Ok(Lookup::Live(_)) | Err(_))) => return outcome.clone(),
@@ -135,7 +132,7 @@ mod tests {
 
     fn world(answer: Result<Lookup, StoreError>) -> SingleFlight<SlowStore> {
         let store = SlowStore { answer: RefCell::new(answer), asked: Cell::default() };
-        SingleFlight::new(store, || Box::pin(turn()))
+        SingleFlight::new(store)
     }
 
     fn live() -> Lookup {

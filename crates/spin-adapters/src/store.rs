@@ -1,7 +1,7 @@
 //! The durable record of links, in Postgres. What the requests of an instance want at the same time goes into one
 //! statement, which runs one function of the database for each of them.
 
-use std::{rc::Rc, time::Duration};
+use std::rc::Rc;
 
 use shortlink_core::{
     Code, Expiry, Link, Lookup, NewLink, TargetUrl, Timestamp,
@@ -9,12 +9,11 @@ use shortlink_core::{
 };
 use spin_sdk::{
     pg::{Connection, DbValue, Error, ParameterValue},
-    time::sleep,
     wasip3::wit_bindgen::spawn,
 };
 
 use crate::{
-    batch::{Batch, Tasks},
+    batch::Batch,
     postgres::{Failure, Postgres},
 };
 
@@ -27,10 +26,6 @@ const HAS_PARTITION: &str = "select where shortlink.short_link_partition_exists(
 const MOST_FINDS: usize = 16;
 /// As many rows as a power of two to this come back, at the most.
 const MOST_CREATES: usize = 8;
-/// How often a request looks whether the statement that another one runs for it is over.
-const POLL: Duration = Duration::from_millis(1);
-
-const TASKS: Tasks = Tasks { pause: || Box::pin(sleep(POLL)), spawn: |task| spawn(task) };
 
 /// The links in Postgres.
 pub struct PostgresStore {
@@ -47,8 +42,8 @@ impl PostgresStore {
     pub fn new(postgres: Postgres) -> Self {
         Self {
             links: Rc::new(Links(postgres)),
-            creates: Batch::new(MOST_CREATES, TASKS),
-            finds: Batch::new(MOST_FINDS, TASKS),
+            creates: Batch::new(MOST_CREATES, |task| spawn(task)),
+            finds: Batch::new(MOST_FINDS, |task| spawn(task)),
         }
     }
 

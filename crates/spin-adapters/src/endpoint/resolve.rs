@@ -1,12 +1,12 @@
 //! `GET /v1/shortlink/{code}`.
 
-use std::{cell::OnceCell, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, OnceCell},
+    rc::Rc,
+};
 
 use shortlink_core::{Code, HotLinks, Link, Lookup, Timestamp, resolve_link};
-use spin_sdk::{
-    time::sleep,
-    wasip3::http::types::{ErrorCode, Request, Response},
-};
+use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 
 use super::with_cors;
 use crate::{
@@ -24,8 +24,6 @@ use crate::{
 };
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
-/// How often a request looks whether another one's look-up of the same code is over.
-const FLIGHT_POLL: Duration = Duration::from_millis(2);
 
 struct State {
     caching: CachingSettings,
@@ -38,6 +36,8 @@ struct State {
 /// A link that was followed.
 struct Redirect {
     link: Link,
+    /// Whether it was followed before: a link that is followed once needs no prepared answer.
+    followed: Cell<bool>,
     /// The answer, for as long as it is the same for everybody.
     prepared: OnceCell<Prepared>,
 }
@@ -56,7 +56,7 @@ impl State {
             caching,
             origins: AllowedOrigins::read(variables).await?,
             cache: RedisCache::new(Redis::new(RedisSettings::read(variables, "redis_cache").await?)),
-            store: SingleFlight::new(store, || Box::pin(sleep(FLIGHT_POLL))),
+            store: SingleFlight::new(store),
         })
     }
 
@@ -75,7 +75,7 @@ impl State {
 
     async fn follow(&self, path: &str, now: Timestamp) -> Result<Rc<Redirect>, Answer> {
         let code = Code::parse(path.rsplit('/').next().unwrap_or_default()).map_err(Answer::not_a_code)?;
-        let make = |link| Rc::new(Redirect { link, prepared: OnceCell::new() });
+        let make = |link| Rc::new(Redirect { link, followed: Cell::new(false), prepared: OnceCell::new() });
         match resolve_link(&code, now, self.caching.cache_ttl, make, &self.hot, &self.cache, &self.store)
             .await
         {
@@ -94,7 +94,8 @@ impl State {
     ) -> Result<Response, ErrorCode> {
         let caching = self.caching.redirect;
         let answer = || with_cors(Answer::redirect(&redirect.link, now, caching), &self.origins, origin);
-        if self.origins != AllowedOrigins::Any || caching.is_cut_by(redirect.link.expiry, now) {
+        let is_new = !redirect.followed.replace(true);
+        if is_new || self.origins != AllowedOrigins::Any || caching.is_cut_by(redirect.link.expiry, now) {
             return http::response(answer());
         }
         if let Some(prepared) = redirect.prepared.get() {

@@ -1,0 +1,98 @@
+//! How a task of an instance waits for another one.
+//!
+//! A future that another request's task wakes would trap: `wit-bindgen` runs each task by itself. But the host wakes
+//! whoever reads a stream once its other end is dropped. So a latch is a stream that carries nothing.
+
+use std::cell::RefCell;
+
+pub use kind::{Latch, Opener, latch};
+
+#[cfg(not(test))]
+mod kind {
+    use spin_sdk::wasip3::{
+        wit_bindgen::{StreamReader, StreamWriter},
+        wit_stream,
+    };
+
+    /// Opens its latch when it is dropped.
+    pub type Opener = StreamWriter<u8>;
+
+    /// Any task of the instance may wait for it, one at a time.
+    pub struct Latch(StreamReader<u8>);
+
+    /// A latch, and what opens it.
+    pub fn latch() -> (Opener, Latch) {
+        let (opener, latch) = wit_stream::new();
+        (opener, Latch(latch))
+    }
+
+    impl Latch {
+        /// Waits until it is open.
+        pub async fn opened(&mut self) {
+            self.0.read(Vec::with_capacity(1)).await;
+        }
+    }
+}
+
+/// The same for the tests, which run outside any component.
+#[cfg(test)]
+mod kind {
+    use futures::channel::oneshot;
+
+    pub type Opener = oneshot::Sender<()>;
+
+    pub struct Latch(oneshot::Receiver<()>);
+
+    pub fn latch() -> (Opener, Latch) {
+        let (opener, latch) = oneshot::channel();
+        (opener, Latch(latch))
+    }
+
+    impl Latch {
+        pub async fn opened(&mut self) {
+            let _ = (&mut self.0).await;
+        }
+    }
+}
+
+/// Wakes all tasks of the instance that wait for it.
+#[derive(Default)]
+pub struct Signal(RefCell<Vec<Opener>>);
+
+impl Signal {
+    /// Waits until [`Self::wake`] is called the next time.
+    pub async fn wait(&self) {
+        let (opener, mut latch) = latch();
+        self.0.borrow_mut().push(opener);
+        latch.opened().await;
+    }
+
+    /// Wakes all that wait now.
+    pub fn wake(&self) {
+        self.0.take();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, executor::block_on, future::join_all};
+
+    use super::*;
+
+    #[test]
+    fn a_signal_wakes_all_that_wait_and_nobody_who_comes_later() {
+        let signal = Signal::default();
+        let mut waiting = Box::pin(join_all((0..3).map(|_| signal.wait())));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        signal.wake();
+        block_on(waiting);
+        assert!(signal.wait().now_or_never().is_none());
+    }
+
+    #[test]
+    fn a_signal_does_not_mind_who_gave_up() {
+        let signal = Signal::default();
+        assert!(signal.wait().now_or_never().is_none());
+        signal.wake();
+    }
+}
