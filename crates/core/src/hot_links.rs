@@ -12,7 +12,7 @@ use std::{
 
 use crate::{code::Code, expiry::Expiry, time::Timestamp};
 
-/// How many links are kept. With the longest targets they take 8 MiB.
+/// How many links are kept. With the longest targets they take 8 MiB as [`crate::Link`].
 const CAPACITY: usize = 1024;
 
 /// A bounded memory of live links, each as `L`, which is cheap to clone.
@@ -43,30 +43,39 @@ impl<L: Clone> HotLinks<L> {
     /// The live link of a code, if it was seen lately.
     #[must_use]
     pub fn get(&self, code: &Code, now: Timestamp) -> Option<L> {
-        let memory = self.memory.borrow();
-        let seen = memory.links.get(code).filter(|seen| self.is_fresh(seen.since, now))?;
-        (!seen.expiry.is_over(now)).then(|| seen.link.clone())
+        self.seen(&self.memory.borrow(), code, now)
     }
 
-    /// Keeps a link that is live now and ends at `expiry`. What is old is forgotten; while the memory is full of what is
-    /// new, it takes no more.
-    pub fn put(&self, code: &Code, link: L, expiry: Expiry, now: Timestamp) {
+    /// Keeps a link that is live now and ends at `expiry`, and gives back what is kept: the link that another request
+    /// brought in before goes on. What is old is forgotten; while the memory is full of what is new, it takes no more.
+    pub fn put(&self, code: &Code, link: L, expiry: Expiry, now: Timestamp) -> L {
         if self.lifetime.is_zero() {
-            return;
+            return link;
         }
         let mut memory = self.memory.borrow_mut();
         while memory.order.front().is_some_and(|(since, _)| !self.is_fresh(*since, now)) {
             memory.forget_first();
         }
+        if let Some(seen) = self.seen(&memory, code, now) {
+            return seen;
+        }
         if memory.order.len() < CAPACITY {
-            memory.links.insert(code.clone(), Remembered { link, expiry, since: now });
+            memory.links.insert(code.clone(), Remembered { link: link.clone(), expiry, since: now });
             memory.order.push_back((now, code.clone()));
         }
+        link
     }
 
+    fn seen(&self, memory: &Memory<L>, code: &Code, now: Timestamp) -> Option<L> {
+        let seen = memory.links.get(code).filter(|seen| self.is_fresh(seen.since, now))?;
+        (!seen.expiry.is_over(now)).then(|| seen.link.clone())
+    }
+
+    /// Whether what is kept since then still counts. A request may have begun before the one that brought a link in, so
+    /// the other way round the same holds; a clock that is set back makes a copy last for two lifetimes at the most.
     fn is_fresh(&self, since: Timestamp, now: Timestamp) -> bool {
-        // A clock that was set back must not make a copy last: what was seen later than now is forgotten too.
-        now >= since && u128::from(now.millis_since(since)) < self.lifetime.as_millis()
+        let apart = now.millis_since(since).max(since.millis_since(now));
+        u128::from(apart) < self.lifetime.as_millis()
     }
 }
 
@@ -118,9 +127,19 @@ mod tests {
     fn a_clock_that_is_set_back_makes_nothing_last() {
         let hot = HotLinks::new(Duration::from_secs(1));
         hot.put(&code(1), "a", ends(60_000), NOW);
-        assert_eq!(hot.get(&code(1), later(-1)), None);
-        hot.put(&code(2), "b", ends(60_000), later(-1));
+        assert_eq!(hot.get(&code(1), later(-1000)), None);
+        hot.put(&code(2), "b", ends(60_000), later(-1000));
         assert_eq!(hot.memory.borrow().links.len(), 1);
+    }
+
+    #[test]
+    fn a_request_that_began_earlier_and_took_longer_disturbs_nobody() {
+        let hot = HotLinks::new(Duration::from_secs(1));
+        hot.put(&code(1), "a", ends(60_000), NOW);
+        assert_eq!(hot.put(&code(1), "late", ends(60_000), later(-500)), "a");
+        hot.put(&code(2), "b", ends(60_000), later(-500));
+        assert_eq!(hot.get(&code(1), later(999)), Some("a"));
+        assert_eq!(hot.get(&code(2), later(499)), Some("b"));
     }
 
     #[test]
@@ -133,18 +152,21 @@ mod tests {
     #[test]
     fn a_link_that_took_the_place_of_another_is_not_forgotten_with_it() {
         let hot = HotLinks::new(Duration::from_secs(1));
-        hot.put(&code(1), "old", ends(60_000), NOW);
-        hot.put(&code(1), "new", ends(60_000), later(500));
+        hot.put(&code(1), "over", ends(100), NOW);
+        hot.put(&code(1), "again", ends(60_000), later(500));
         hot.put(&code(2), "other", ends(60_000), later(1200));
-        assert_eq!(hot.get(&code(1), later(1200)), Some("new"));
+        assert_eq!(hot.get(&code(1), later(1200)), Some("again"));
         hot.put(&code(2), "other", ends(60_000), later(1500));
+        assert_eq!(hot.get(&code(1), later(1500)), None);
         assert_eq!(hot.memory.borrow().links.len(), 1);
     }
 
     #[test]
     fn a_full_memory_takes_new_links_as_the_old_ones_are_over() {
         let hot = HotLinks::new(Duration::from_secs(1));
-        (0..2000).for_each(|number| hot.put(&code(number), number, ends(60_000), NOW));
+        for number in 0..2000 {
+            hot.put(&code(number), number, ends(60_000), NOW);
+        }
         assert_eq!(hot.memory.borrow().links.len(), CAPACITY);
         assert_eq!(hot.get(&code(1999), NOW), None);
         hot.put(&code(5000), 5000, ends(60_000), later(1000));

@@ -32,3 +32,14 @@ pub enum Lookup<L = Link> {
     /// No link, or one that is no longer on record.
     Unknown,
 }
+
+impl<L> Lookup<L> {
+    /// The same about what `make` makes of the link.
+    pub fn map<M>(self, make: impl FnOnce(L) -> M) -> Lookup<M> {
+        match self {
+            Self::Live(link) => Lookup::Live(make(link)),
+            Self::Expired => Lookup::Expired,
+            Self::Unknown => Lookup::Unknown,
+        }
+    }
+}

@@ -41,16 +41,10 @@ pub async fn resolve_link<L: Clone>(
         }
         lookup
     };
-    Ok(match lookup {
-        Lookup::Live(link) => {
-            let expiry = link.expiry;
-            let link = make(link);
-            hot.put(code, link.clone(), expiry, now);
-            Lookup::Live(link)
-        }
-        Lookup::Expired => Lookup::Expired,
-        Lookup::Unknown => Lookup::Unknown,
-    })
+    Ok(lookup.map(|link| {
+        let expiry = link.expiry;
+        hot.put(code, make(link), expiry, now)
+    }))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 
 use futures::future::LocalBoxFuture;
 
-use crate::latch::Signal;
+use crate::latch::{Signal, start_spawned};
 
 /// Runs a task that goes on when the request that began it is answered.
 pub type Spawn = fn(LocalBoxFuture<'static, ()>);
@@ -95,6 +95,7 @@ impl<Q: Clone + 'static, A: Clone + 'static> Batch<Q, A> {
                 self.busy.set(true);
                 let batch = self.clone();
                 (self.spawn)(Box::pin(async move { batch.ask_all(work).await }));
+                start_spawned().await;
                 return waiting.ticket.answer.get().cloned().flatten();
             }
         }

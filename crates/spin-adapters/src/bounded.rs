@@ -15,12 +15,12 @@ use std::{
 use futures::future::{Either, select};
 use spin_sdk::{time::sleep, wasip3::wit_bindgen::spawn};
 
-use crate::latch::{Latch, Opener, latch};
+use crate::latch::{Latch, Opener, latch, start_spawned};
 
-/// How often the clock ticks: what is bounded may take so much longer.
+/// How often the clock ticks: what is bounded may take a tick longer, and somewhat more on a busy machine.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Runs `future` for at most `limit`, and a tick; `None` when that was not enough. What was under way is then cancelled.
+/// Runs `future` for at most `limit` and a [`TICK`]; `None` when that was not enough. What was under way is then cancelled.
 pub async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     match select(pin!(future), pin!(elapsed(limit))).await {
         Either::Left((value, _)) => Some(value),
@@ -35,6 +35,7 @@ async fn elapsed(limit: Duration) {
         let mut waiting = Waiting::until(until);
         if !CLOCK.with(|clock| clock.runs.replace(true)) {
             spawn(tick());
+            start_spawned().await;
         }
         waiting.opened().await;
     }

@@ -3,7 +3,7 @@
 //! A future that another request's task wakes would trap: `wit-bindgen` runs each task by itself. But the host wakes
 //! whoever reads a stream once its other end is dropped. So a latch is a stream that carries nothing.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, future::poll_fn, task::Poll};
 
 pub use kind::{Latch, Opener, latch};
 
@@ -27,7 +27,7 @@ mod kind {
     }
 
     impl Latch {
-        /// Waits until it is open.
+        /// Waits until it is open; not to be called again after that.
         pub async fn opened(&mut self) {
             self.0.read(Vec::with_capacity(1)).await;
         }
@@ -71,6 +71,16 @@ impl Signal {
     pub fn wake(&self) {
         self.0.take();
     }
+}
+
+/// Has the task polled once more. Without that `wit-bindgen` may start what the task has just spawned only when
+/// something else happens to it.
+pub async fn start_spawned() {
+    poll_fn(|context| {
+        context.waker().wake_by_ref();
+        Poll::Ready(())
+    })
+    .await;
 }
 
 #[cfg(test)]

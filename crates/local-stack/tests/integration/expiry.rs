@@ -1,10 +1,16 @@
 //! Links end when they said they would.
 
-use std::{thread::sleep, time::Duration};
+use std::{
+    thread::{self, sleep},
+    time::Duration,
+};
 
 use serde_json::json;
 
-use crate::app::{App, rfc3339_in, unix_millis};
+use crate::{
+    app::{App, rfc3339_in, unix_millis},
+    faults::recovery,
+};
 
 #[test]
 fn a_link_leads_on_until_its_second_has_come_and_never_after() {
@@ -43,6 +49,28 @@ fn a_link_leads_on_until_its_second_has_come_and_never_after() {
 
     {"status":410,"data":{"error":"the link with this code has expired"}}
     "#);
+}
+
+#[test]
+fn a_slow_look_up_does_not_let_a_cache_keep_a_link_past_its_expiry() {
+    let app = App::own();
+    assert_eq!(app.get("/v1/shortlink/slow").status, 404, "an instance is there");
+    let (expires_at, end) = rfc3339_in(Duration::from_secs(8));
+    app.create(&json!({ "url": "https://example.com", "alias": "slow", "expires_at": expires_at })).code();
+    app.uncache("slow");
+    // Counted from the time of the request, there would be a second too many.
+    sleep(Duration::from_millis(u64::try_from(end - unix_millis() - 5_150).unwrap()));
+    thread::scope(|scope| {
+        scope.spawn(|| app.sql("begin; lock table shortlink.short_code; select pg_sleep(1.9); rollback"));
+        let lock = "select count(*) from pg_locks where mode = 'AccessExclusiveLock' and granted \
+                    and relation = 'shortlink.short_code'::regclass";
+        recovery(|| app.count(lock) > 0);
+        let reply = app.get("/v1/shortlink/slow");
+        let left = end - unix_millis();
+        assert!(left < 3_900, "it was not slow: {left} ms left");
+        assert_eq!(reply.status, 302, "{}", reply.body);
+        assert!(reply.edge_ttl() * 1000 <= left, "{} s of {left} ms", reply.edge_ttl());
+    });
 }
 
 #[test]

@@ -60,11 +60,11 @@ impl State {
         })
     }
 
-    async fn respond(&self, request: Incoming, now: Timestamp) -> Result<Response, ErrorCode> {
+    async fn respond(&self, request: Incoming) -> Result<Response, ErrorCode> {
         let origin = super::origin(&request, &self.origins);
         let answer = match request.verb() {
-            Verb::Get => match self.follow(&request.path(), now).await {
-                Ok(redirect) => return self.redirect(&redirect, now, origin.as_deref()),
+            Verb::Get => match self.follow(&request.path()).await {
+                Ok((redirect, now)) => return self.redirect(&redirect, now, origin.as_deref()),
                 Err(answer) => answer,
             },
             Verb::Options => Answer::options(METHODS),
@@ -73,13 +73,19 @@ impl State {
         http::response(with_cors(answer, &self.origins, origin.as_deref()))
     }
 
-    async fn follow(&self, path: &str, now: Timestamp) -> Result<Rc<Redirect>, Answer> {
+    /// Where a path leads, and the time at which that was found out.
+    async fn follow(&self, path: &str) -> Result<(Rc<Redirect>, Timestamp), Answer> {
         let code = Code::parse(path.rsplit('/').next().unwrap_or_default()).map_err(Answer::not_a_code)?;
         let make = |link| Rc::new(Redirect { link, followed: Cell::new(false), prepared: OnceCell::new() });
-        match resolve_link(&code, now, self.caching.cache_ttl, make, &self.hot, &self.cache, &self.store)
+        let asked = super::now();
+        match resolve_link(&code, asked, self.caching.cache_ttl, make, &self.hot, &self.cache, &self.store)
             .await
         {
-            Ok(Lookup::Live(redirect)) => Ok(redirect),
+            Ok(Lookup::Live(redirect)) => {
+                // The look-up may have taken seconds, in which the link came nearer to its end.
+                let now = super::now();
+                if redirect.link.expiry.is_over(now) { Err(Answer::expired()) } else { Ok((redirect, now)) }
+            }
             Ok(Lookup::Expired) => Err(Answer::expired()),
             Ok(Lookup::Unknown) => Err(Answer::unknown()),
             Err(error) => Err(Answer::store_failed("resolve", &error)),
@@ -113,7 +119,7 @@ impl State {
 pub async fn respond(request: Request) -> Result<Response, ErrorCode> {
     let request = Incoming::new(request);
     match instance::state(&STATE, State::build).await {
-        Ok(state) => state.respond(request, super::now()).await,
+        Ok(state) => state.respond(request).await,
         Err(answer) => http::response(answer),
     }
 }
