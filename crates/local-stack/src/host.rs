@@ -63,7 +63,7 @@ impl Program {
         command.arg("--listen").arg(format!("127.0.0.1:{}", options.port));
         command.arg("--max-instance-reuse-count").arg(INSTANCE_REUSE);
         if matches!(self, Self::Spin(_)) {
-            command.arg("--log-dir").arg(site.dir().join("logs").join("components"));
+            command.arg("--log-dir").arg(site.component_logs(&options.name));
             command.arg("--state-dir").arg(site.dir().join("spin"));
         }
         command

@@ -128,6 +128,12 @@ impl Site {
         self.dir.join("logs").join(format!("{name}.log"))
     }
 
+    /// Where Spin puts what the components of the host of that name print; `local-host` has it in its own output.
+    #[must_use]
+    pub fn component_logs(&self, name: &str) -> PathBuf {
+        self.dir.join("logs").join("components").join(name)
+    }
+
     /// Starts a child whose output goes to [`Site::log`] and which is stopped when its handle is dropped.
     ///
     /// # Errors

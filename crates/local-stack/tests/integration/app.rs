@@ -159,7 +159,8 @@ impl App {
 
     /// What the components and the host have logged.
     pub fn log(&self) -> String {
-        let logs = [SERVERS.site.log(&self.options.name), SERVERS.site.dir().join("logs").join("components")];
+        let name = &self.options.name;
+        let logs = [SERVERS.site.log(name), SERVERS.site.component_logs(name)];
         logs.iter().flat_map(|path| files(path)).filter_map(|file| fs::read_to_string(file).ok()).collect()
     }
 
@@ -333,6 +334,11 @@ impl Output {
         let line = stdout.trim().lines().next_back().unwrap_or_default();
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {stdout:?}"))
     }
+}
+
+/// Whether the host is Spin itself, which differs from `local-host` where a test says so.
+pub fn on_spin() -> bool {
+    matches!(host::Program::find(), Ok(host::Program::Spin(_)))
 }
 
 /// Tells a process to end, as a service manager does.

@@ -4,8 +4,11 @@ use std::{collections::BTreeSet, thread};
 
 use serde_json::json;
 
-use super::wire::{WAYS, Way, exchange, on_spin};
-use crate::{app::App, http::send};
+use super::wire::{WAYS, Way, exchange};
+use crate::{
+    app::{App, on_spin},
+    http::send,
+};
 
 /// A request, with a second one where a reader that errs about its length or its lines would find it.
 struct Attack {
@@ -221,8 +224,10 @@ fn what_is_hidden_would_be_carried_out_if_it_were_a_request() {
 #[test]
 fn a_request_hidden_in_another_is_never_carried_out() {
     canary();
+    let mut told = BTreeSet::new();
     for way in WAYS {
-        let attacks = attacks(|number| format!("hidden-{way:?}-{number}"));
+        let alias = |number: usize| format!("hidden-{way:?}-{number}");
+        let attacks = attacks(alias);
         for (number, some) in attacks.chunks(AT_ONCE).enumerate() {
             let answered: Vec<Vec<u16>> = thread::scope(|scope| {
                 let attackers: Vec<_> = some
@@ -231,14 +236,18 @@ fn a_request_hidden_in_another_is_never_carried_out() {
                     .collect();
                 attackers.into_iter().map(|attacker| attacker.join().unwrap()).collect()
             });
-            for (attack, statuses) in some.iter().zip(answered) {
-                // Spin may read a request with both lengths as chunks, and what follows as the client's next; alone
-                // it hides nothing from anybody. nginx lets no such request through.
-                let is_one = statuses.len() <= 1 || (way == Way::Direct && on_spin());
-                assert!(is_one, "{way:?} {}: {statuses:?}", attack.name);
+            for (place, (attack, statuses)) in some.iter().zip(answered).enumerate() {
+                if statuses.len() > 1 {
+                    // Spin may read a request with both lengths as chunks, and what follows as the client's next, and
+                    // tell the client so; alone it hides nothing from anybody. nginx lets no such request through.
+                    let is_of_spin = way == Way::Direct && on_spin();
+                    assert!(is_of_spin, "{way:?} {}: {statuses:?}", attack.name);
+                    told.insert(alias(number * AT_ONCE + place));
+                }
             }
             assert_unharmed(way, number);
         }
     }
-    assert_eq!(created("hidden-"), BTreeSet::new(), "a hidden request was carried out");
+    let hidden: Vec<_> = created("hidden-").difference(&told).cloned().collect();
+    assert!(hidden.is_empty(), "hidden requests were carried out: {hidden:?}");
 }

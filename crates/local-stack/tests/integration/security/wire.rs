@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use shortlink_local_stack::host;
-
 use crate::{
     app::App,
     e2e::FrontDoor,
@@ -36,11 +34,6 @@ impl Way {
             Self::Nginx => DOOR.addr(),
         }
     }
-}
-
-/// Whether the host is Spin itself, which passes on some requests that `local-host` refuses.
-pub fn on_spin() -> bool {
-    matches!(host::Program::find(), Ok(host::Program::Spin(_)))
 }
 
 /// What came back on one connection.
