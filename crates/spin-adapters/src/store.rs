@@ -42,8 +42,8 @@ impl PostgresStore {
     pub fn new(postgres: Postgres) -> Self {
         Self {
             links: Rc::new(Links(postgres)),
-            creates: Batch::new(MOST_CREATES, |task| spawn(task)),
-            finds: Batch::new(MOST_FINDS, |task| spawn(task)),
+            creates: Batch::new(MOST_CREATES, spawn),
+            finds: Batch::new(MOST_FINDS, spawn),
         }
     }
 
