@@ -18,8 +18,8 @@ use spin_sdk::{time::sleep, wasip3::wit_bindgen::spawn};
 use crate::latch::{Latch, Opener, latch, start_spawned};
 
 /// How often the clock ticks: what is bounded may take a tick longer, and somewhat more on a busy machine. An instance
-/// that has served its number of requests lives for up to two ticks more. wasmtime's handler may wake it for a request
-/// that it does not take any more, which waits until the instance is gone: with 50 ms the p99 of one client was 60 ms.
+/// that has served its number of requests lives for up to two ticks more. By its code, wasmtime's handler may wake it for a
+/// request that it does not take any more, which then waits until the instance is gone; so ticks are short.
 const TICK: Duration = Duration::from_millis(10);
 
 /// Runs `future` for at most `limit` and a [`TICK`]; `None` when that was not enough. What was under way is then cancelled.
