@@ -129,8 +129,16 @@ impl Nginx {
     /// # Errors
     /// It is not installed or does not start; the message quotes its log.
     pub fn start(site: &Site, options: &Options) -> Result<Self> {
+        Self::start_with(site, &options.name, options.port, &configuration(site, options)?)
+    }
+
+    /// The same with a configuration of the caller's, which has it listen on that port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(site: &Site, name: &str, port: u16, configuration: &str) -> Result<Self> {
         let program = Programs::find()?.nginx;
-        let directory = site.server_directory(&options.name)?;
+        let directory = site.server_directory(name)?;
         for left in ["cache", "tmp"] {
             let path = directory.join(left);
             if path.exists() {
@@ -141,14 +149,13 @@ impl Nginx {
         let _none = fs::remove_file(directory.join("resolve.sock"));
         fs::create_dir(directory.join("tmp"))?;
         site.user().own(&directory.join("tmp"))?;
-        let configuration = configuration(site, options)?;
-        site.write(&directory.join("nginx.conf"), &configuration)?;
+        site.write(&directory.join("nginx.conf"), configuration)?;
 
         let mut command = Command::new(program);
         command.args(["-c", "nginx.conf", "-e", "stderr", "-p"]).arg(&directory).current_dir(&directory);
-        let mut process = site.spawn(&options.name, command, Signal::Term)?;
-        process.wait_ready(READY_LIMIT, || probe::status_of(options.port, "/v1/health").is_some())?;
-        Ok(Self { process, port: options.port })
+        let mut process = site.spawn(name, command, Signal::Term)?;
+        process.wait_ready(READY_LIMIT, || probe::status_of(port, "/v1/health").is_some())?;
+        Ok(Self { process, port })
     }
 
     /// Its port on 127.0.0.1.
@@ -175,15 +182,20 @@ impl Nginx {
     }
 }
 
+/// What a configuration has to say about the user: as root the master may bind low ports and write the logs; its workers
+/// are the servers' user.
+#[must_use]
+pub fn user_directive(site: &Site) -> String {
+    site.user().name().map_or_else(String::new, |name| format!("user {name};"))
+}
+
 fn configuration(site: &Site, options: &Options) -> Result<String> {
     let Limits { create, miss } = options.limits;
-    // As root the master may bind low ports and write the logs; its workers are the servers' user.
-    let user = site.user().name().map_or_else(String::new, |name| format!("user {name};"));
     let access_log = site.log(&format!("{}-access", options.name));
     render(
         &site.template("nginx.conf")?,
         &[
-            ("user", &user),
+            ("user", &user_directive(site)),
             ("port", &options.port.to_string()),
             ("upstream", &options.upstream.to_string()),
             ("access_log", &access_log.display().to_string()),

@@ -67,11 +67,15 @@ const NO_SNIFF: (&str, Cow<'static, str>) = ("x-content-type-options", Cow::Borr
 impl Answer {
     /// 302 to the link's target. No cache may keep it past the link's expiry.
     pub fn redirect(link: &Link, now: Timestamp, caching: RedirectCaching) -> Self {
-        let RedirectCaching { max_age, edge_ttl } = caching.within(link.expiry, now);
+        Self::redirect_to_none(caching.within(link.expiry, now)).with("location", link.target.to_string())
+    }
+
+    /// What the redirects to all links that may be kept so long have in common.
+    pub fn redirect_to_none(caching: RedirectCaching) -> Self {
+        let RedirectCaching { max_age, edge_ttl } = caching;
         Self {
             status: 302,
             headers: vec![
-                ("location", link.target.to_string().into()),
                 ("content-length", "0".into()),
                 ("cache-control", format!("public, max-age={max_age}, s-maxage={edge_ttl}").into()),
                 ("referrer-policy", "strict-origin-when-cross-origin".into()),

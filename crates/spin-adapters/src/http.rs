@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use spin_sdk::wasip3::{
-    http::types::{ErrorCode, Fields, Method, Request, Response},
+    http::types::{ErrorCode, Fields, HeaderError, Method, Request, Response},
     wit_bindgen::{StreamReader, StreamResult, spawn},
     wit_future, wit_stream,
 };
@@ -146,12 +146,30 @@ impl Prepared {
         Ok(Self { status: answer.status, headers: fields(answer.headers)? })
     }
 
+    /// The same with one header more.
+    ///
+    /// # Errors
+    /// [`ErrorCode`] when the header is refused, which no header of [`Answer`] is.
+    pub fn with(&self, name: &str, value: &str) -> Result<Self, ErrorCode> {
+        let headers = self.headers.clone();
+        headers.append(name, value.as_bytes()).map_err(refused)?;
+        Ok(Self { status: self.status, headers })
+    }
+
     /// One more response like this.
     ///
     /// # Errors
     /// [`ErrorCode`] when the status is none.
     pub fn response(&self) -> Result<Response, ErrorCode> {
         assemble(self.status, self.headers.clone(), None)
+    }
+
+    /// The one response like this.
+    ///
+    /// # Errors
+    /// [`ErrorCode`] when the status is none.
+    pub fn into_response(self) -> Result<Response, ErrorCode> {
+        assemble(self.status, self.headers, None)
     }
 }
 
@@ -174,7 +192,12 @@ pub fn response(answer: Answer) -> Result<Response, ErrorCode> {
 fn fields(headers: Vec<Header>) -> Result<Fields, ErrorCode> {
     let headers: Vec<_> =
         headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned().into_bytes())).collect();
-    Fields::from_list(&headers).map_err(|error| ErrorCode::InternalError(Some(error.to_string())))
+    Fields::from_list(&headers).map_err(refused)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+fn refused(error: HeaderError) -> ErrorCode {
+    ErrorCode::InternalError(Some(error.to_string()))
 }
 
 fn assemble(status: u16, headers: Fields, body: Option<StreamReader<u8>>) -> Result<Response, ErrorCode> {

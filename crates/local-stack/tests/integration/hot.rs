@@ -31,6 +31,24 @@ fn a_hot_link_is_followed_without_cache_and_postgres() {
 }
 
 #[test]
+fn a_link_that_is_followed_again_gets_the_same_answer() {
+    let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "60000")]);
+    app.create(&json!({ "url": "https://example.com/one", "alias": "one" })).code();
+    app.create(&json!({ "url": "https://example.com/two", "alias": "two" })).code();
+    for code in ["one", "two"] {
+        let path = format!("/v1/shortlink/{code}");
+        let first = app.get(&path);
+        assert_eq!(
+            (first.status, first.header("location")),
+            (302, Some(&*format!("https://example.com/{code}")))
+        );
+        for _ in 0..3 {
+            assert_eq!(app.get(&path).headers, first.headers);
+        }
+    }
+}
+
+#[test]
 fn a_link_that_was_removed_is_forgotten_when_its_time_in_memory_is_over() {
     let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "300")]);
     app.create(&json!({ "url": "https://example.com", "alias": "removed" })).code();

@@ -31,6 +31,8 @@ struct State {
     hot: HotLinks<Rc<Redirect>>,
     cache: RedisCache,
     store: SingleFlight<PostgresStore>,
+    /// What most redirects have in common.
+    redirect_to_none: OnceCell<Prepared>,
 }
 
 /// A link that was followed.
@@ -57,6 +59,7 @@ impl State {
             origins: AllowedOrigins::read(variables).await?,
             cache: RedisCache::new(Redis::new(RedisSettings::read(variables, "redis_cache").await?)),
             store: SingleFlight::new(store),
+            redirect_to_none: OnceCell::new(),
         })
     }
 
@@ -99,16 +102,27 @@ impl State {
         origin: Option<&str>,
     ) -> Result<Response, ErrorCode> {
         let caching = self.caching.redirect;
-        let answer = || with_cors(Answer::redirect(&redirect.link, now, caching), &self.origins, origin);
-        let is_new = !redirect.followed.replace(true);
-        if is_new || self.origins != AllowedOrigins::Any || caching.is_cut_by(redirect.link.expiry, now) {
-            return http::response(answer());
+        let is_again = redirect.followed.replace(true);
+        if self.origins != AllowedOrigins::Any || caching.is_cut_by(redirect.link.expiry, now) {
+            let answer = Answer::redirect(&redirect.link, now, caching);
+            return http::response(with_cors(answer, &self.origins, origin));
         }
         if let Some(prepared) = redirect.prepared.get() {
             return prepared.response();
         }
-        let prepared = Prepared::new(answer())?;
-        redirect.prepared.get_or_init(|| prepared).response()
+        let common = if let Some(common) = self.redirect_to_none.get() {
+            common
+        } else {
+            let answer = with_cors(Answer::redirect_to_none(caching), &self.origins, origin);
+            let common = Prepared::new(answer)?;
+            self.redirect_to_none.get_or_init(|| common)
+        };
+        let prepared = common.with("location", &redirect.link.target.to_string())?;
+        if is_again {
+            redirect.prepared.get_or_init(|| prepared).response()
+        } else {
+            prepared.into_response()
+        }
     }
 }
 
