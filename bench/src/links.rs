@@ -9,6 +9,8 @@ use crate::stage::Stage;
 
 /// How many links there are.
 pub const LINKS: u32 = 100_000;
+/// Where a link like these leads.
+pub const TARGET: &str = "https://example.com/articles/2024/a-heading-of-some-words";
 /// How many requests a file holds before it begins again.
 const SAMPLES: u32 = 1 << 18;
 const SEED: u64 = 20_240_229;

@@ -9,6 +9,7 @@
 mod bench;
 mod check;
 mod fill;
+mod fixed;
 mod growth;
 mod links;
 mod manifest;

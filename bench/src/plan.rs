@@ -28,6 +28,8 @@ pub enum Group {
     Zipf,
     /// Resolving codes that do not exist, each once
     Unknown,
+    /// A redirect that an nginx answers out of its configuration
+    NginxFixed,
     /// Resolving one link, through nginx
     ProxyHot,
     /// Resolving 100k links by Zipf's law, through nginx
@@ -81,6 +83,8 @@ pub enum Door {
     Host,
     /// nginx.
     Proxy,
+    /// An nginx that answers one redirect and has no cache.
+    Fixed,
 }
 
 /// What `wrk` asks for.
@@ -123,7 +127,8 @@ impl Measurement {
     /// Whether it reaches components of the service, whose instances can be counted.
     #[must_use]
     pub fn has_instances(&self) -> bool {
-        matches!(self.work, Work::Http(..)) && !matches!(self.group, Group::Static | Group::Bare)
+        matches!(self.work, Work::Http(..))
+            && !matches!(self.group, Group::Static | Group::Bare | Group::NginxFixed)
     }
 
     /// Whether only its first run means anything.
@@ -153,6 +158,7 @@ pub fn measurements(options: &Options, paths: &Paths) -> Vec<Measurement> {
         add(Group::Hot, clients, bare, Work::Http(host, one()));
         add(Group::Zipf, clients, bare, Work::Http(host, zipf()));
         add(Group::Unknown, clients, bare, Work::Http(host, Load::Unknown));
+        add(Group::NginxFixed, clients, Some(Group::Hot), Work::Http(Door::Fixed, one()));
         add(Group::ProxyHot, clients, Some(Group::Hot), Work::Http(proxy, one()));
         add(Group::ProxyZipf, clients, Some(Group::Zipf), Work::Http(proxy, zipf()));
     }

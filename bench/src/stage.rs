@@ -9,6 +9,7 @@ use shortlink_local_stack::{
     host, nginx, redis_url, spin_variables, stack::DATABASE,
 };
 
+use crate::fixed;
 use crate::manifest;
 use crate::options::Options;
 use crate::tools::Tools;
@@ -21,6 +22,8 @@ const BATCH_LIMIT: Duration = Duration::from_mins(3);
 /// The running pieces. Dropped, all of them stop, in this order.
 pub struct Stage {
     nginx: Nginx,
+    /// The nginx without a cache.
+    pub fixed: Nginx,
     host: Host,
     cache: Redis,
     codes: Redis,
@@ -62,8 +65,22 @@ impl Stage {
         let mut front = nginx::Options::new(ports.proxy, ports.api);
         front.limits = nginx::Limits::OFF;
         let nginx = Nginx::start(&site, &front)?;
+        let fixed = fixed::start(&site)?;
         let host_title = program.title();
-        Ok(Self { nginx, host, cache, codes, postgres, batch, host_title, ports, secrets, tools, site })
+        Ok(Self {
+            nginx,
+            fixed,
+            host,
+            cache,
+            codes,
+            postgres,
+            batch,
+            host_title,
+            ports,
+            secrets,
+            tools,
+            site,
+        })
     }
 
     /// `spin` or `local-host`.
@@ -77,6 +94,7 @@ impl Stage {
         vec![
             ("host", self.host.process().pid()),
             ("nginx", self.nginx.process().pid()),
+            ("nginx-fixed", self.fixed.process().pid()),
             ("postgres", self.postgres.process().pid()),
             ("cache", self.cache.process().pid()),
             ("codes", self.codes.process().pid()),

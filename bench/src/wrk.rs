@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use crate::links::TARGET;
 use crate::plan::{Door, Load};
 use crate::sample::Outcome;
 use crate::stage::Stage;
@@ -17,7 +18,6 @@ const SAME: &str = include_str!("../wrk/same.lua");
 const LIST: &str = include_str!("../wrk/list.lua");
 const UNIQUE: &str = include_str!("../wrk/unique.lua");
 const CREATE: &str = "/v1/shortlink";
-const TARGET: &str = "https://example.com/articles/2024/a-heading-of-some-words";
 
 /// A run of `wrk` to come.
 #[derive(Clone, Debug)]
@@ -62,6 +62,7 @@ impl Wrk<'_> {
         let port = match self.door {
             Door::Host => stage.ports.api,
             Door::Proxy => stage.ports.proxy,
+            Door::Fixed => stage.fixed.port(),
         };
         let mut command = Command::new(&stage.tools.wrk);
         command.args(["--threads", &threads.to_string(), "--connections", &self.clients.to_string()]);
@@ -111,13 +112,15 @@ impl Wrk<'_> {
         }
     }
 
-    /// Few: a thread of `wrk` makes more requests than any server here answers, and takes its core from them.
+    /// Few, for they take cores from the servers: one of them makes more requests than any host here answers. Only nginx,
+    /// where it has no component to ask, answers more than that.
     fn threads(&self) -> u32 {
         let cores =
             thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
         match self.load {
             // One after the other.
             Load::From(..) => 1,
+            Load::Same(_) if !matches!(self.door, Door::Host) => (cores / 2).clamp(1, 8).min(self.clients),
             _ => (cores / 4).clamp(1, 8).min(self.clients),
         }
     }
