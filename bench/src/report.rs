@@ -63,7 +63,7 @@ fn print_rates(results: &Results) {
 
 fn print_costs(results: &Results) {
     println!("\nCPU seconds of a run / MiB of memory near its end");
-    let names = ["host", "nginx", "postgres", "cache", "codes", "load"];
+    let names = ["host", "nginx", "fixed", "postgres", "cache", "codes", "load"];
     println!("{:<24}{} {:>12}", "measurement", columns(names.map(str::to_owned)), "us a request");
     for result in &results.0 {
         let cells = names.map(|name| {

@@ -94,7 +94,7 @@ impl Stage {
         vec![
             ("host", self.host.process().pid()),
             ("nginx", self.nginx.process().pid()),
-            ("nginx-fixed", self.fixed.process().pid()),
+            ("fixed", self.fixed.process().pid()),
             ("postgres", self.postgres.process().pid()),
             ("cache", self.cache.process().pid()),
             ("codes", self.codes.process().pid()),
