@@ -1,5 +1,5 @@
-//! An nginx that answers every request with one redirect: what the front door, which has to look into its cache, is to be
-//! seen beside.
+//! An nginx that gives every request one answer with the headers of a redirect: what the front door, which has to look into
+//! its cache, is to be seen beside.
 
 use anyhow::Result;
 use shortlink_local_stack::{Nginx, Site, free_port, nginx::user_directive, render};

@@ -28,7 +28,7 @@ pub enum Group {
     Zipf,
     /// Resolving codes that do not exist, each once
     Unknown,
-    /// A redirect that an nginx answers out of its configuration
+    /// One answer with the headers of a redirect, out of the configuration of an nginx
     NginxFixed,
     /// Resolving one link, through nginx
     ProxyHot,
@@ -83,7 +83,7 @@ pub enum Door {
     Host,
     /// nginx.
     Proxy,
-    /// An nginx that answers one redirect and has no cache.
+    /// An nginx that has one answer and no cache.
     Fixed,
 }
 
