@@ -74,6 +74,10 @@ impl Expected {
     fn error(status: u16, error: impl Into<String>) -> Self {
         Self { error: Some(error.into()), ..Self::status(status) }
     }
+
+    fn expired() -> Self {
+        Self::error(410, "the link with this code has expired")
+    }
 }
 
 /// `POST /v1/shortlink`, and whatever else is asked of that path.
@@ -162,11 +166,13 @@ fn resolved(case: &Case, now: Timestamp) -> Expected {
         }
     };
     match lookup {
+        // Live when the database looked, and over by the component's clock.
+        Some(Lookup::Live(link)) if link.expiry.is_over(now) => Expected::expired(),
         Some(Lookup::Live(link)) => {
             Expected { location: Some(link.target.to_string()), ..Expected::status(302) }
         }
         Some(Lookup::Unknown) => Expected::error(404, "there is no link with this code"),
-        Some(Lookup::Expired) => Expected::error(410, "the link with this code has expired"),
+        Some(Lookup::Expired) => Expected::expired(),
         // Links that nobody may be sent to: only the operator can mend that.
         None => Expected::status(500),
     }
