@@ -15,7 +15,7 @@ use crate::results::{self, Results};
 use crate::sample::{Outcome, Sample};
 use crate::stage::{Stage, expect_status};
 use crate::wrk::Wrk;
-use crate::{fill, pgbench};
+use crate::{fill, fixed, pgbench};
 
 /// Before each run: new instances start, and connections are opened.
 const WARM_UP_SECONDS: u32 = 1;
@@ -62,6 +62,7 @@ impl<'a> Bench<'a> {
         for path in [STATIC, BARE, &links::hot()] {
             expect_status(api, path, 302)?;
         }
+        fixed::expect_headers_of_a_hit(&self.stage)?;
         let plan = measurements(self.options, &paths);
         let mut results = Results(
             plan.into_iter()

@@ -9,7 +9,7 @@ use crate::stage::Stage;
 
 /// How many links there are.
 pub const LINKS: u32 = 100_000;
-/// Where a link like these leads.
+/// Where a new link leads; these lead to this with a number after it.
 pub const TARGET: &str = "https://example.com/articles/2024/a-heading-of-some-words";
 /// How many requests a file holds before it begins again.
 const SAMPLES: u32 = 1 << 18;
@@ -30,6 +30,12 @@ pub fn hot() -> String {
     path(0)
 }
 
+/// Where the most wanted link leads.
+#[must_use]
+pub fn hot_target() -> String {
+    format!("{TARGET}-0")
+}
+
 /// Makes the links in Postgres, and the files.
 ///
 /// # Errors
@@ -38,7 +44,7 @@ pub fn prepare(stage: &Stage) -> Result<Paths> {
     let made = stage.sql(&format!(
         "select count(*) from generate_series(0, {LINKS} - 1) as number,
            lateral shortlink.create_short_link('z' || lpad(to_hex(number), 6, '0'),
-             'https://example.com/articles/2024/a-heading-of-some-words-' || number,
+             '{TARGET}-' || number,
              now() + interval '14 days', false)"
     ))?;
     ensure!(made == LINKS.to_string(), "made {made} of {LINKS} links");
