@@ -2,14 +2,14 @@
 //! do, so what requests ask while another statement is under way goes into the next one.
 
 use std::{
-    cell::{Cell, OnceCell, RefCell},
+    cell::{OnceCell, RefCell},
     collections::VecDeque,
     rc::Rc,
 };
 
 use futures::future::LocalBoxFuture;
 
-use crate::latch::{Signal, start_spawned};
+use crate::latch::{Turn, Turns, start_spawned};
 
 /// Runs a task that goes on when the request that began it is answered.
 pub type Spawn = fn(LocalBoxFuture<'static, ()>);
@@ -19,10 +19,8 @@ pub struct Batch<Q, A> {
     most: usize,
     spawn: Spawn,
     waiting: RefCell<VecDeque<Rc<Ticket<Q, A>>>>,
-    /// Whether a statement is under way, or about to be.
-    busy: Cell<bool>,
-    /// One is over.
-    over: Signal,
+    /// Whose statement is under way.
+    turns: Rc<Turns>,
 }
 
 /// A question and, in the end, its answer.
@@ -43,32 +41,24 @@ impl<Q, A> Drop for Waiting<'_, Q, A> {
     }
 }
 
-/// Ends a statement, also when the task that runs it is cancelled: who has no answer then gets none.
-struct Asking<'a, Q, A> {
-    batch: &'a Batch<Q, A>,
+/// Ends a statement, also when the task that runs it is cancelled: who has no answer then gets none, and the turn is over.
+struct Asking<Q, A> {
     tickets: Vec<Rc<Ticket<Q, A>>>,
+    _turn: Turn,
 }
 
-impl<Q, A> Drop for Asking<'_, Q, A> {
+impl<Q, A> Drop for Asking<Q, A> {
     fn drop(&mut self) {
-        self.batch.busy.set(false);
         for ticket in &self.tickets {
             ticket.answer.get_or_init(|| None);
         }
-        self.batch.over.wake();
     }
 }
 
 impl<Q: Clone + 'static, A: Clone + 'static> Batch<Q, A> {
     /// No questions yet, and never more than `most` in one statement.
     pub fn new(most: usize, spawn: Spawn) -> Rc<Self> {
-        Rc::new(Self {
-            most,
-            spawn,
-            waiting: RefCell::default(),
-            busy: Cell::default(),
-            over: Signal::default(),
-        })
+        Rc::new(Self { most, spawn, waiting: RefCell::default(), turns: Rc::default() })
     }
 
     /// Asks a question, together with those of other requests. `work` answers some questions, in their order, and bounds
@@ -85,34 +75,38 @@ impl<Q: Clone + 'static, A: Clone + 'static> Batch<Q, A> {
             if let Some(answer) = waiting.ticket.answer.get() {
                 return answer.clone();
             }
-            if self.busy.get() {
-                self.over.wait().await;
+            let Some(turn) = self.turns.take() else {
+                self.turns.over().await;
                 continue;
-            }
-            self.ask_some(&work).await;
-            if waiting.ticket.answer.get().is_some() && !self.waiting.borrow().is_empty() {
+            };
+            self.ask_some(turn, &work).await;
+            if let Some(answer) = waiting.ticket.answer.get() {
                 // This request has its answer; those that wait need not wait for one of them to notice.
-                self.busy.set(true);
-                let batch = self.clone();
-                (self.spawn)(Box::pin(async move { batch.ask_all(work).await }));
-                start_spawned().await;
-                return waiting.ticket.answer.get().cloned().flatten();
+                if let Some(turn) = self.next_turn() {
+                    let batch = self.clone();
+                    (self.spawn)(Box::pin(async move { batch.ask_all(turn, work).await }));
+                    start_spawned().await;
+                }
+                return answer.clone();
             }
         }
     }
 
-    async fn ask_all(&self, work: impl AsyncFn(Vec<Q>) -> Vec<A>) {
+    async fn ask_all(&self, mut turn: Turn, work: impl AsyncFn(Vec<Q>) -> Vec<A>) {
         loop {
-            self.ask_some(&work).await;
-            if self.waiting.borrow().is_empty() {
-                return;
-            }
+            self.ask_some(turn, &work).await;
+            let Some(next) = self.next_turn() else { return };
+            turn = next;
         }
     }
 
-    async fn ask_some(&self, work: &impl AsyncFn(Vec<Q>) -> Vec<A>) {
-        self.busy.set(true);
-        let asking = Asking { batch: self, tickets: self.take() };
+    /// The turn, where there is anything to ask and nobody asks.
+    fn next_turn(&self) -> Option<Turn> {
+        if self.waiting.borrow().is_empty() { None } else { self.turns.take() }
+    }
+
+    async fn ask_some(&self, turn: Turn, work: &impl AsyncFn(Vec<Q>) -> Vec<A>) {
+        let asking = Asking { tickets: self.take(), _turn: turn };
         let questions = asking.tickets.iter().map(|ticket| ticket.question.clone()).collect();
         let answers = work(questions).await;
         for (ticket, answer) in asking.tickets.iter().zip(answers) {
@@ -132,7 +126,7 @@ mod tests {
     use std::{future::poll_fn, pin::pin, task::Poll};
 
     use futures::{
-        executor::{LocalPool, LocalSpawner},
+        executor::{LocalPool, LocalSpawner, block_on},
         future::{join, join_all},
         task::LocalSpawnExt,
     };
@@ -203,6 +197,15 @@ mod tests {
             run(async |batch, sizes| join_all((0..40).map(|number| double(&batch, &sizes, number))).await);
         assert_eq!(answers, doubles(40));
         assert_eq!(sizes, [1, MOST, MOST, 7]);
+    }
+
+    #[test]
+    fn a_task_that_is_never_started_leaves_what_it_was_to_ask_to_those_who_wait() {
+        let batch = Batch::new(MOST, drop);
+        let sizes = Sizes::default();
+        let answers = block_on(join_all((0..12).map(|number| double(&batch, &sizes, number))));
+        assert_eq!(answers, doubles(12));
+        assert_eq!(*sizes.borrow(), [1, 11]);
     }
 
     #[test]

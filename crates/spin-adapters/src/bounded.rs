@@ -36,7 +36,7 @@ async fn elapsed(limit: Duration) {
     while CLOCK.with(|clock| clock.ticks.get() < until) {
         let mut waiting = Waiting::until(until);
         if !CLOCK.with(|clock| clock.runs.replace(true)) {
-            spawn(tick());
+            spawn(tick(Running));
             start_spawned().await;
         }
         waiting.opened().await;
@@ -44,8 +44,7 @@ async fn elapsed(limit: Duration) {
 }
 
 /// Runs the clock for as long as anybody waits.
-async fn tick() {
-    let _running = Running;
+async fn tick(_running: Running) {
     while CLOCK.with(|clock| !clock.waiting.borrow().is_empty()) {
         sleep(TICK).await;
         CLOCK.with(Clock::tick);

@@ -3,7 +3,12 @@
 //! A future that another request's task wakes would trap: `wit-bindgen` runs each task by itself. But the host wakes
 //! whoever reads a stream once its other end is dropped. So a latch is a stream that carries nothing.
 
-use std::{cell::RefCell, future::poll_fn, task::Poll};
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    rc::Rc,
+    task::Poll,
+};
 
 pub use kind::{Latch, Opener, latch};
 
@@ -73,6 +78,35 @@ impl Signal {
     }
 }
 
+/// Something that one task of the instance does at a time.
+#[derive(Default)]
+pub struct Turns {
+    taken: Cell<bool>,
+    over: Signal,
+}
+
+/// Somebody's turn. It is over when this is dropped, as it is also with a task that is cancelled, or never started.
+pub struct Turn(Rc<Turns>);
+
+impl Turns {
+    /// The turn, unless somebody has it.
+    pub fn take(self: &Rc<Self>) -> Option<Turn> {
+        (!self.taken.replace(true)).then(|| Turn(self.clone()))
+    }
+
+    /// Waits until the turn that somebody has is over. By then another may have the next one.
+    pub async fn over(&self) {
+        self.over.wait().await;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.taken.set(false);
+        self.0.over.wake();
+    }
+}
+
 /// Has the task polled once more. Without that `wit-bindgen` may start what the task has just spawned only when
 /// something else happens to it.
 pub async fn start_spawned() {
@@ -97,6 +131,19 @@ mod tests {
         signal.wake();
         block_on(waiting);
         assert!(signal.wait().now_or_never().is_none());
+    }
+
+    #[test]
+    fn a_turn_is_taken_by_one_at_a_time_and_ends_with_a_task_that_is_never_started() {
+        let turns = Rc::new(Turns::default());
+        let turn = turns.take();
+        assert!(turn.is_some() && turns.take().is_none());
+        let mut waiting = Box::pin(turns.over());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        let task = async move { drop(turn) };
+        drop(task);
+        block_on(waiting);
+        assert!(turns.take().is_some());
     }
 
     #[test]

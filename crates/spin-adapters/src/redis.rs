@@ -1,17 +1,13 @@
 //! One Redis connection an instance. `Connection::open` makes a new TCP connection each time, which costs more than the
 //! command, and a connection carries any number of commands at once.
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use spin_sdk::redis::{Connection, Error};
 
 use crate::{
     bounded::{Rest, within},
-    latch::Signal,
+    latch::Turns,
     log,
     settings::RedisSettings,
 };
@@ -25,31 +21,14 @@ const REST: Duration = Duration::from_secs(1);
 pub struct Redis {
     settings: RedisSettings,
     connection: RefCell<Option<Rc<Connection>>>,
-    opening: Opening,
+    opening: Rc<Turns>,
     rest: Rest,
-}
-
-/// Whether the connection is being opened.
-#[derive(Default)]
-struct Opening {
-    under_way: Cell<bool>,
-    over: Signal,
-}
-
-/// Marks the connection as no longer being opened, also when the request that opens it is cancelled.
-struct Attempt<'a>(&'a Opening);
-
-impl Drop for Attempt<'_> {
-    fn drop(&mut self) {
-        self.0.under_way.set(false);
-        self.0.over.wake();
-    }
 }
 
 impl Redis {
     /// A Redis that is connected to when it is first used.
     pub fn new(settings: RedisSettings) -> Self {
-        Self { settings, connection: RefCell::default(), opening: Opening::default(), rest: Rest::default() }
+        Self { settings, connection: RefCell::default(), opening: Rc::default(), rest: Rest::default() }
     }
 
     /// Runs a command. `None` when Redis cannot answer in time or refuses; why is logged.
@@ -77,16 +56,15 @@ impl Redis {
     }
 
     async fn connect(&self) -> Result<Rc<Connection>, Error> {
-        loop {
+        let _turn = loop {
             if let Some(connection) = self.connection.borrow().as_ref() {
                 return Ok(connection.clone());
             }
-            if !self.opening.under_way.replace(true) {
-                break;
+            if let Some(turn) = self.opening.take() {
+                break turn;
             }
-            self.opening.over.wait().await;
-        }
-        let _attempt = Attempt(&self.opening);
+            self.opening.over().await;
+        };
         let connection = Rc::new(Connection::open(self.settings.url()).await?);
         self.connection.replace(Some(connection.clone()));
         Ok(connection)
