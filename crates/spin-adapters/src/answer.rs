@@ -141,6 +141,11 @@ impl Answer {
         Self::error(410, "the link with this code has expired")
     }
 
+    /// 404 for a path that nothing has, in the words of the manifest's last route.
+    pub fn no_such_path() -> Self {
+        Self::error(404, "there is nothing at this path")
+    }
+
     /// 405 for any method but these.
     pub fn wrong_method(methods: &'static str) -> Self {
         Self::error(405, &format!("this path answers {methods}")).with("allow", methods)

@@ -1,5 +1,8 @@
 //! The endpoints: one file each, all of the same shape. `respond` takes a request of the bindings, gets the instance's
 //! state, calls the use case and turns what came of it into an answer.
+//!
+//! The host's router takes `//v1/shortlink/` for `/v1/shortlink`. A front door does not, and would neither limit nor keep
+//! what is asked so; hence each endpoint answers its own paths only, byte for byte.
 
 pub mod create;
 pub mod health;

@@ -132,3 +132,35 @@ fn any_other_path_is_not_found_in_the_envelope() {
         assert_eq!((reply.status, reply.error().as_str()), (404, "there is nothing at this path"), "{path}");
     }
 }
+
+#[test]
+fn a_path_with_more_slashes_is_another_path() {
+    let app = App::shared();
+    app.create(&json!({ "url": "https://example.com", "alias": "slashes" })).code();
+    assert_eq!(app.get("/v1/shortlink/slashes").status, 302);
+    for path in [
+        "//v1/shortlink/slashes",
+        "/v1//shortlink/slashes",
+        "/v1/shortlink//slashes",
+        "/v1/shortlink/slashes/",
+        "/v1/shortlink/slashes//",
+        "/v1/shortlink/slashes/?a=b",
+        "//v1/shortlink",
+        "/v1/shortlink/",
+        "//v1/health",
+        "/v1/health/",
+        "/v1/health/ready/",
+        "/v1/health//ready",
+    ] {
+        for method in ["GET", "HEAD", "POST", "OPTIONS"] {
+            let body = json!({ "url": "https://example.com", "alias": "made-by-slashes" }).to_string();
+            let body = if method == "POST" { body.as_bytes() } else { b"" };
+            let reply = app.exchange(method, path, &[("content-type", "application/json")], body);
+            assert_eq!(reply.status, 404, "{method} {path}: {}", reply.body);
+            if method != "HEAD" {
+                assert_eq!(reply.error(), "there is nothing at this path", "{method} {path}");
+            }
+        }
+    }
+    assert_eq!(app.get("/v1/shortlink/made-by-slashes").status, 404);
+}

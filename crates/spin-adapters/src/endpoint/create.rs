@@ -23,6 +23,7 @@ use crate::{
     store::PostgresStore,
 };
 
+const PATH: &str = "/v1/shortlink";
 const METHODS: &str = "POST, OPTIONS";
 /// The longest body, in bytes.
 const BODY_LIMIT: usize = 32 * 1024;
@@ -109,6 +110,9 @@ fn refusal(request: &Incoming) -> Option<Answer> {
 pub async fn respond(request: Request) -> Result<Response, ErrorCode> {
     TERM.with(Term::count);
     let request = Incoming::new(request);
+    if request.path() != PATH {
+        return http::response(request.refuse(Answer::no_such_path()).await);
+    }
     let answer = match instance::state(&STATE, State::build).await {
         Ok(state) => {
             let origin = super::origin(&request, &state.origins);

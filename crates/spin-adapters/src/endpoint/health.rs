@@ -16,6 +16,8 @@ use crate::{
     store::PostgresStore,
 };
 
+const LIVE_PATH: &str = "/v1/health";
+const READY_PATH: &str = "/v1/health/ready";
 const METHODS: &str = "GET, HEAD";
 
 struct State {
@@ -112,8 +114,13 @@ async fn ready() -> Answer {
 /// [`ErrorCode`] only when the bindings refuse the answer itself.
 pub async fn respond(request: Request) -> Result<Response, ErrorCode> {
     let request = Incoming::new(request);
+    let asks_readiness = match &*request.path() {
+        LIVE_PATH => false,
+        READY_PATH => true,
+        _ => return http::response(request.refuse(Answer::no_such_path()).await),
+    };
     http::response(match request.verb() {
-        Verb::Get if request.path().ends_with("/ready") => ready().await,
+        Verb::Get if asks_readiness => ready().await,
         Verb::Get => Answer::json(200, &Health { status: "ok" }),
         Verb::Post | Verb::Options | Verb::Other => request.refuse(Answer::wrong_method(METHODS)).await,
     })

@@ -23,6 +23,8 @@ use crate::{
     store::PostgresStore,
 };
 
+/// What stands before the code in a path.
+const BEFORE_CODE: &str = "/v1/shortlink/";
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
 struct State {
@@ -63,10 +65,10 @@ impl State {
         })
     }
 
-    async fn respond(&self, request: Incoming) -> Result<Response, ErrorCode> {
+    async fn respond(&self, request: Incoming, segment: &str) -> Result<Response, ErrorCode> {
         let origin = super::origin(&request, &self.origins);
         let answer = match request.verb() {
-            Verb::Get => match self.follow(&request.path()).await {
+            Verb::Get => match self.follow(segment).await {
                 Ok((redirect, now)) => return self.redirect(&redirect, now, origin.as_deref()),
                 Err(answer) => answer,
             },
@@ -76,9 +78,9 @@ impl State {
         http::response(with_cors(answer, &self.origins, origin.as_deref()))
     }
 
-    /// Where a path leads, and the time at which that was found out.
-    async fn follow(&self, path: &str) -> Result<(Rc<Redirect>, Timestamp), Answer> {
-        let code = Code::parse(path.rsplit('/').next().unwrap_or_default()).map_err(Answer::not_a_code)?;
+    /// Where a path with this segment leads, and the time at which that was found out.
+    async fn follow(&self, segment: &str) -> Result<(Rc<Redirect>, Timestamp), Answer> {
+        let code = Code::parse(segment).map_err(Answer::not_a_code)?;
         let make = |link| Rc::new(Redirect { link, followed: Cell::new(false), prepared: OnceCell::new() });
         let asked = super::now();
         match resolve_link(&code, asked, self.caching.cache_ttl, make, &self.hot, &self.cache, &self.store)
@@ -132,8 +134,32 @@ impl State {
 /// [`ErrorCode`] only when the bindings refuse the answer itself.
 pub async fn respond(request: Request) -> Result<Response, ErrorCode> {
     let request = Incoming::new(request);
+    let path = request.path();
+    let Some(segment) = segment(&path) else {
+        return http::response(request.refuse(Answer::no_such_path()).await);
+    };
     match instance::state(&STATE, State::build).await {
-        Ok(state) => state.respond(request).await,
+        Ok(state) => state.respond(request, segment).await,
         Err(answer) => http::response(answer),
+    }
+}
+
+/// The one segment of a path that should be a code; whether it is one, is another question.
+fn segment(path: &str) -> Option<&str> {
+    path.strip_prefix(BEFORE_CODE).filter(|segment| !segment.contains('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::segment;
+
+    #[test]
+    fn a_code_is_all_there_is_behind_the_prefix() {
+        assert_eq!(segment("/v1/shortlink/abc"), Some("abc"));
+        assert_eq!(segment("/v1/shortlink/a%2Fb"), Some("a%2Fb"));
+        for path in ["//v1/shortlink/abc", "/v1/shortlink/abc/", "/v1/shortlink//abc", "/v1/shortlink", "abc"]
+        {
+            assert_eq!(segment(path), None, "{path}");
+        }
     }
 }
