@@ -130,6 +130,13 @@ impl App {
         SocketAddr::from(([127, 0, 0, 1], self.host.get_or_init(start).port()))
     }
 
+    /// Starts the host and an instance of each component, for who has no time to wait for them later.
+    pub fn warm(&self) {
+        assert_eq!(self.get("/v1/health").status, 200);
+        assert_eq!(self.get("/v1/shortlink/nobody-made-this").status, 404);
+        assert_eq!(self.post("").status, 400);
+    }
+
     pub fn exchange(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         send(self.addr(), method, path, headers, body)
     }
@@ -391,6 +398,12 @@ fn files(path: &Path) -> Vec<PathBuf> {
 /// Milliseconds since the Unix epoch.
 pub fn unix_millis() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+/// Waits until that many milliseconds since the Unix epoch.
+pub fn sleep_until(unix_millis_then: i64) {
+    let left = u64::try_from(unix_millis_then - unix_millis()).unwrap_or(0);
+    thread::sleep(Duration::from_millis(left));
 }
 
 /// A time that far ahead, cut to whole seconds, as RFC 3339 and as milliseconds since the Unix epoch.

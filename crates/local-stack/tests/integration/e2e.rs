@@ -84,6 +84,7 @@ fn a_code_that_was_unknown_is_seen_as_soon_as_it_exists() {
 #[test]
 fn nginx_never_leads_on_after_the_expiry() {
     let door = FrontDoor::before(App::shared());
+    App::shared().warm();
     let (expires_at, end) = rfc3339_in(Duration::from_secs(4));
     door.create(&json!({ "url": "https://example.com", "alias": "e2e-short", "expires_at": expires_at }))
         .code();

@@ -8,13 +8,14 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    app::{App, rfc3339_in, unix_millis},
+    app::{App, rfc3339_in, sleep_until, unix_millis},
     faults::recovery,
 };
 
 #[test]
 fn a_link_leads_on_until_its_second_has_come_and_never_after() {
     let app = App::shared();
+    app.warm();
     let (expires_at, end) = rfc3339_in(Duration::from_secs(3));
     app.create(&json!({ "url": "https://example.com", "alias": "short-lived", "expires_at": expires_at }))
         .code();
@@ -54,12 +55,12 @@ fn a_link_leads_on_until_its_second_has_come_and_never_after() {
 #[test]
 fn a_slow_look_up_does_not_let_a_cache_keep_a_link_past_its_expiry() {
     let app = App::own();
-    assert_eq!(app.get("/v1/shortlink/slow").status, 404, "an instance is there");
+    app.warm();
     let (expires_at, end) = rfc3339_in(Duration::from_secs(8));
     app.create(&json!({ "url": "https://example.com", "alias": "slow", "expires_at": expires_at })).code();
     app.uncache("slow");
     // Counted from the time of the request, there would be a second too many.
-    sleep(Duration::from_millis(u64::try_from(end - unix_millis() - 5_150).unwrap()));
+    sleep_until(end - 5_150);
     thread::scope(|scope| {
         scope.spawn(|| app.sql("begin; lock table shortlink.short_code; select pg_sleep(1.9); rollback"));
         let lock = "select count(*) from pg_locks where mode = 'AccessExclusiveLock' and granted \
@@ -76,10 +77,11 @@ fn a_slow_look_up_does_not_let_a_cache_keep_a_link_past_its_expiry() {
 #[test]
 fn an_expired_alias_is_free_and_its_new_link_is_seen_at_once() {
     let app = App::shared();
-    let (expires_at, _) = rfc3339_in(Duration::from_secs(1));
+    app.warm();
+    let (expires_at, end) = rfc3339_in(Duration::from_secs(3));
     app.create(&json!({ "url": "https://one.example", "alias": "reborn", "expires_at": expires_at })).code();
     assert_eq!(app.get("/v1/shortlink/reborn").status, 302);
-    sleep(Duration::from_millis(1100));
+    sleep_until(end);
     assert_eq!(app.get("/v1/shortlink/reborn").status, 410);
     app.create(&json!({ "url": "https://two.example", "alias": "reborn" })).code();
     assert_eq!(app.get("/v1/shortlink/reborn").header("location"), Some("https://two.example/"));

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::app::{App, rfc3339_in, unix_millis};
+use crate::app::{App, rfc3339_in, sleep_until, unix_millis};
 
 /// Takes a link out of everything but the instances' memory.
 fn remove(app: &App, code: &str) {
@@ -64,7 +64,7 @@ fn a_link_that_was_removed_is_forgotten_when_its_time_in_memory_is_over() {
 #[test]
 fn a_hot_link_is_over_when_it_expires() {
     let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "60000")]);
-    assert_eq!(app.get("/v1/health").status, 200);
+    app.warm();
     let (expires_at, at) = rfc3339_in(Duration::from_secs(3));
     app.create(&json!({ "url": "https://example.com", "alias": "short", "expires_at": expires_at })).code();
     let mut followed = 0;
@@ -85,7 +85,7 @@ fn a_hot_link_is_over_when_it_expires() {
 #[test]
 fn no_shared_cache_keeps_a_hot_link_past_its_expiry() {
     let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "60000"), ("edge_ttl_seconds", "2")]);
-    assert_eq!(app.get("/v1/health").status, 200);
+    app.warm();
     let (expires_at, end) = rfc3339_in(Duration::from_secs(5));
     app.create(&json!({ "url": "https://example.com", "alias": "nearing", "expires_at": expires_at })).code();
     let mut seen = BTreeSet::new();
@@ -132,12 +132,12 @@ fn a_code_without_a_link_is_not_remembered() {
 #[test]
 fn an_alias_that_is_made_again_after_its_expiry_leads_to_its_new_url() {
     let app = App::with(str::to_owned, &[("hot_link_ttl_millis", "60000")]);
-    assert_eq!(app.get("/v1/health").status, 200);
+    app.warm();
     let (expires_at, at) = rfc3339_in(Duration::from_secs(3));
     let first = json!({ "url": "https://one.example", "alias": "again", "expires_at": expires_at });
     app.create(&first).code();
     assert_eq!(app.get("/v1/shortlink/again").header("location"), Some("https://one.example/"));
-    sleep(Duration::from_millis(u64::try_from(at - unix_millis()).unwrap_or(0)));
+    sleep_until(at);
     app.create(&json!({ "url": "https://two.example", "alias": "again" })).code();
     assert_eq!(app.get("/v1/shortlink/again").header("location"), Some("https://two.example/"));
 }

@@ -57,7 +57,8 @@ fn under_load(own: &mut Own, prefix: &str, disturb: impl FnOnce(&mut Own)) -> (V
                 }
             });
         }
-        thread::sleep(Duration::from_millis(400));
+        recovery(|| !made.lock().unwrap().is_empty());
+        thread::sleep(Duration::from_millis(200));
         disturb(own);
         over.store(true, Ordering::Relaxed);
     });

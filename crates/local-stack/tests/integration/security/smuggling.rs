@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, thread};
 
 use serde_json::json;
 
-use super::wire::{WAYS, Way, exchange};
+use super::wire::{WAYS, Way, exchange, provoke};
 use crate::{
     app::{App, on_spin},
     http::send,
@@ -20,11 +20,11 @@ struct Attack {
 const AT_ONCE: usize = 32;
 const CANARY: &str = "/v1/shortlink/smuggling-canary";
 
-/// The request to hide: it makes a link, so that its effect can be seen.
-fn hidden(alias: &str) -> String {
+/// The request to hide, with these headers too: it makes a link, so that its effect can be seen.
+fn hidden(headers: &str, alias: &str) -> String {
     let body = json!({ "url": "https://smuggled.example", "alias": alias }).to_string();
     format!(
-        "POST /v1/shortlink HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /v1/shortlink HTTP/1.1\r\nhost: localhost\r\n{headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }
@@ -108,7 +108,7 @@ const UNWANTED: [&str; 12] = [
 fn attacks(alias: impl Fn(usize) -> String) -> Vec<Attack> {
     let mut attacks = Vec::new();
     let mut add = |name: String, bytes: &dyn Fn(&str) -> Vec<u8>| {
-        let hidden = hidden(&alias(attacks.len()));
+        let hidden = hidden("", &alias(attacks.len()));
         attacks.push(Attack { name, bytes: bytes(&hidden) });
     };
     for short_first in [true, false] {
@@ -215,7 +215,8 @@ fn canary() {
 fn what_is_hidden_would_be_carried_out_if_it_were_a_request() {
     for way in WAYS {
         let alias = format!("control-{way:?}");
-        let open = format!("GET /v1/health HTTP/1.1\r\nhost: localhost\r\n\r\n{}", hidden(&alias));
+        let second = hidden("connection: close\r\n", &alias);
+        let open = format!("GET /v1/health HTTP/1.1\r\nhost: localhost\r\n\r\n{second}");
         assert_eq!(exchange(way.addr(), open.as_bytes()).statuses(), [200, 201], "{way:?}");
         assert_eq!(created(&alias).len(), 1);
     }
@@ -232,7 +233,7 @@ fn a_request_hidden_in_another_is_never_carried_out() {
             let answered: Vec<Vec<u16>> = thread::scope(|scope| {
                 let attackers: Vec<_> = some
                     .iter()
-                    .map(|attack| scope.spawn(|| exchange(way.addr(), &attack.bytes).statuses()))
+                    .map(|attack| scope.spawn(|| provoke(way.addr(), &attack.bytes).statuses()))
                     .collect();
                 attackers.into_iter().map(|attacker| attacker.join().unwrap()).collect()
             });
