@@ -16,6 +16,8 @@
 //! 1
 //! ```
 //!
+//! A time with a `+` before it counts from the moment at which the input is read.
+//!
 //! The components' rules are linked here too: what a component answers must be what they say.
 
 mod case;
@@ -33,8 +35,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::Value;
-use shortlink_core::{Authority, Code, CodeError, Draft, Lookup, Timestamp, cache_entry, ports::Claim};
+use serde_json::{Value, json};
+use shortlink_core::{
+    Alias, Authority, Code, CodeError, Draft, Link, Lookup, Timestamp, cache_entry, ports::Claim,
+};
 use shortlink_spin_adapters::fuzz::{DbValue, claims, lookups};
 
 use self::{case::Case, client::Reply, server::Server};
@@ -43,8 +47,11 @@ use crate::{
     sentence::assert_own,
 };
 
-/// The password of everything: it is in no answer.
-const SECRET: &str = "hunter2";
+/// The password of everything: it is in no answer. No code and no host looks like it.
+const SECRET: &str = "hunter_2!";
+/// For how long a shared cache may keep a redirect, in seconds.
+const EDGE_TTL: u64 = 10;
+const NO_SUCH_PATH: &str = "there is nothing at this path";
 
 /// Lets libFuzzer see what it cannot count in another process: each kind of answer is one of these.
 #[used]
@@ -55,20 +62,23 @@ const SECRET: &str = "hunter2";
 #[unsafe(link_section = "__libfuzzer_extra_counters")]
 static ANSWERS: [AtomicU8; 4096] = [const { AtomicU8::new(0) }; 4096];
 
-/// What the answer to a case must be: one of some statuses, with the error's sentence where it is known.
+/// What the answer to a case must be.
+#[derive(Debug)]
 struct Expected {
-    statuses: Vec<u16>,
+    status: u16,
+    /// The error's sentence, where it is known.
     error: Option<String>,
-    location: Option<String>,
+    /// All of the body, where that is known.
+    body: Option<Value>,
+    /// The link that is followed, or created.
+    link: Option<Link>,
+    /// The code of the new link, where it is not up to chance.
+    code: Option<Code>,
 }
 
 impl Expected {
     fn status(status: u16) -> Self {
-        Self { statuses: vec![status], error: None, location: None }
-    }
-
-    fn refusal() -> Self {
-        Self { statuses: vec![204, 400, 404, 405, 415], error: None, location: None }
+        Self { status, error: None, body: None, link: None, code: None }
     }
 
     fn error(status: u16, error: impl Into<String>) -> Self {
@@ -77,6 +87,18 @@ impl Expected {
 
     fn expired() -> Self {
         Self::error(410, "the link with this code has expired")
+    }
+
+    fn fits(&self, case: &Case, reply: &Reply) -> bool {
+        let has_body = case.method != "HEAD";
+        self.status == reply.status
+            && (!has_body || self.error.is_none() || self.error == reply.error())
+            && (!has_body || self.body.is_none() || self.body == serde_json::from_slice(&reply.body).ok())
+            && (self.status != 302 || reply.header("location") == self.target().as_deref())
+    }
+
+    fn target(&self) -> Option<String> {
+        self.link.as_ref().map(|link| link.target.to_string())
     }
 }
 
@@ -93,25 +115,43 @@ pub fn create(data: &[u8]) {
 /// `GET /v1/shortlink/{code}`, and whatever else is asked of such paths.
 pub fn resolve(data: &[u8]) {
     let case = Case::read(data, "/v1/shortlink/", true);
-    check(&case, |case, now| match case.method.as_str() {
-        // Not a path of one code: another component's, or nobody's.
-        _ if segments(case) != 1 => Expected::refusal(),
-        "GET" | "HEAD" => resolved(case, now),
-        "OPTIONS" => Expected::status(204),
+    check(&case, |case, now| match (case.method.as_str(), segment(case)) {
+        (_, None) => Expected::error(404, NO_SUCH_PATH),
+        ("GET" | "HEAD", Some(segment)) => resolved(case, segment, now),
+        ("OPTIONS", _) => Expected::status(204),
         _ => Expected::error(405, "this path answers GET, HEAD, OPTIONS"),
     });
 }
 
-/// `GET /v1/health` and `GET /v1/health/ready`.
+/// `GET /v1/health`, and where the query begins with `ready`, `GET /v1/health/ready`.
 pub fn health(data: &[u8]) {
-    let ready = data.len() % 2 == 1;
-    let case = Case::read(data, if ready { "/v1/health/ready" } else { "/v1/health" }, false);
+    let mut case = Case::read(data, "/v1/health", false);
+    let rest = case.target.strip_prefix("/v1/health?ready").map(|rest| format!("/v1/health/ready?{rest}"));
+    let ready = rest.is_some();
+    case.target = rest.unwrap_or(case.target);
     check(&case, |case, _| match (case.method.as_str(), ready) {
-        ("GET" | "HEAD", false) => Expected::status(200),
-        ("GET" | "HEAD", true) if case.rows.failure().is_some() => Expected::status(503),
-        ("GET" | "HEAD", true) => Expected::status(200),
+        ("GET" | "HEAD", false) => {
+            Expected { body: Some(json!({ "status": "ok" })), ..Expected::status(200) }
+        }
+        ("GET" | "HEAD", true) => readiness(case),
         _ => Expected::error(405, "this path answers GET, HEAD"),
     });
+}
+
+fn readiness(case: &Case) -> Expected {
+    let fine = |is_fine: bool| if is_fine { "ok" } else { "degraded" };
+    let (status, word, partition) = match case.rows.failure() {
+        Some(_) => (503, "unavailable", "unavailable"),
+        None => (200, "ok", fine(!case.rows.is_none())),
+    };
+    let checks = json!({
+        "postgres": word,
+        "redis_cache": "ok",
+        "redis_codes": fine(!case.pool.is_empty()),
+        "partition": partition,
+    });
+    let body = json!({ "status": word, "checks": checks, "codes_available": case.pool.len() });
+    Expected { body: Some(body), ..Expected::status(status) }
 }
 
 fn created(case: &Case, now: Timestamp) -> Expected {
@@ -134,21 +174,26 @@ fn created(case: &Case, now: Timestamp) -> Expected {
         Some(_) => return Expected::status(503),
         None => {}
     }
-    match (claims(1, case.rows.count()).as_deref(), draft.alias) {
-        (Some([Claim::Created]), _) => Expected::status(201),
+    let alias = draft.alias.map(Alias::into_code);
+    match (claims(1, case.rows.count()).as_deref(), alias) {
+        (Some([Claim::Created]), alias) => Expected {
+            link: Some(Link { target: draft.target, expiry: draft.expiry }),
+            // The pool gives the same entry each time.
+            code: alias.or_else(|| Code::from_pool(case.pool.first()?).ok()),
+            ..Expected::status(201)
+        },
         (Some([Claim::Taken]), Some(_)) => Expected::status(409),
         _ => Expected::status(503),
     }
 }
 
-/// How many parts there are behind `/v1/shortlink/`; one that ends in slashes is none that a code can be in.
-fn segments(case: &Case) -> usize {
-    let rest = case.path().strip_prefix("/v1/shortlink/").unwrap_or_default();
-    rest.split('/').filter(|_| !rest.is_empty()).count()
+/// What stands in the place of a code, if the path has one: neither slashes nor anything else may surround it.
+fn segment(case: &Case) -> Option<&str> {
+    let rest = case.path().strip_prefix("/v1/shortlink/")?;
+    (!rest.is_empty() && !rest.contains('/')).then_some(rest)
 }
 
-fn resolved(case: &Case, now: Timestamp) -> Expected {
-    let segment = case.path().rsplit('/').next().unwrap_or_default();
+fn resolved(case: &Case, segment: &str, now: Timestamp) -> Expected {
     let code = match Code::parse(segment) {
         Ok(code) => code,
         Err(error @ (CodeError::Empty | CodeError::TooLong | CodeError::Character | CodeError::Hyphen)) => {
@@ -168,9 +213,7 @@ fn resolved(case: &Case, now: Timestamp) -> Expected {
     match lookup {
         // Live when the database looked, and over by the component's clock.
         Some(Lookup::Live(link)) if link.expiry.is_over(now) => Expected::expired(),
-        Some(Lookup::Live(link)) => {
-            Expected { location: Some(link.target.to_string()), ..Expected::status(302) }
-        }
+        Some(Lookup::Live(link)) => Expected { link: Some(link), ..Expected::status(302) },
         Some(Lookup::Unknown) => Expected::error(404, "there is no link with this code"),
         Some(Lookup::Expired) => Expected::expired(),
         // Links that nobody may be sent to: only the operator can mend that.
@@ -183,28 +226,35 @@ fn check(case: &Case, expect: impl Fn(&Case, Timestamp) -> Expected) {
     static SERVER: Mutex<Option<Server>> = Mutex::new(None);
     let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
     let server = server.get_or_insert_with(Server::start);
-    let before = expect(case, now());
+    let began = now();
     let reply = server.answer(case);
-    let after = expect(case, now());
+    let ended = now();
     tell(&reply);
     if !case.is_plain && reply.status == 400 && reply.body.is_empty() {
         // The host found nothing in it that it could hand to a component.
         return server.assert_alive();
     }
     assert_contract(case, &reply);
-    // Where the clock has just passed an expiry, either will do.
-    let fits = |expected: &Expected| {
-        expected.statuses.contains(&reply.status)
-            && (case.method == "HEAD" || expected.error.is_none() || expected.error == reply.error())
-            && (expected.location.is_none() || expected.location.as_deref() == reply.header("location"))
-    };
-    assert!(
-        fits(&before) || fits(&after),
-        "expected {:?} {:?} {:?}, got {reply:?} to {case:?}",
-        after.statuses,
-        after.error,
-        after.location
-    );
+    // Where the clock has just passed an expiry, either will do, and that the link had been found and then ended.
+    let mut fitting = vec![expect(case, began), expect(case, ended)];
+    if fitting[0].status == 302 && fitting[0].link.as_ref().is_some_and(|link| link.expiry.is_over(ended)) {
+        fitting.push(Expected::expired());
+    }
+    let expected = fitting.iter().find(|expected| expected.fits(case, &reply));
+    let expected = expected.unwrap_or_else(|| panic!("expected {fitting:?}, got {reply:?} to {case:?}"));
+    match (reply.status, &expected.link) {
+        (302, Some(link)) => assert_kept_no_longer(link, &reply, began, ended),
+        (201, Some(link)) => {
+            let code = assert_told(expected, &reply);
+            let stored = server.created();
+            let [stored] = stored.as_slice() else { panic!("{stored:?} for one link of {case:?}") };
+            assert_eq!((&stored.code, &stored.url), (&code, &link.target.to_string()), "{case:?}");
+            // That of a link whose creator names none counts from some time in between.
+            let apart = stored.expires_at.abs_diff(link.expiry.at().unix_millis());
+            assert!(apart <= ended.millis_since(began), "{stored:?}, {apart} ms from {link:?} of {case:?}");
+        }
+        _ => assert!(server.created().is_empty(), "{:?} is nobody's, after {reply:?}", server.created()),
+    }
     server.now_and_then_assert_alive();
 }
 
@@ -221,16 +271,43 @@ fn tell(reply: &Reply) {
     ANSWERS[counter].fetch_add(1, Ordering::Relaxed);
 }
 
+/// No shared cache may keep a redirect to the second in which the link ends.
+fn assert_kept_no_longer(link: &Link, reply: &Reply, began: Timestamp, ended: Timestamp) {
+    let may_keep = |now| (link.expiry.millis_left(now) / 1000).saturating_sub(1).min(EDGE_TTL);
+    let caching = reply.header("cache-control").unwrap_or_default();
+    let edge_ttl =
+        caching.strip_prefix("public, max-age=0, s-maxage=").and_then(|seconds| seconds.parse().ok());
+    let edge_ttl: u64 = edge_ttl.unwrap_or_else(|| panic!("{caching:?}"));
+    assert!(
+        (may_keep(ended)..=may_keep(began)).contains(&edge_ttl),
+        "{link:?} is kept for {edge_ttl} s: {reply:?}"
+    );
+}
+
+/// The code that the creator is told: the one that is expected, or else a well-formed one.
+fn assert_told(expected: &Expected, reply: &Reply) -> String {
+    let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let code = Code::parse(body["data"]["code"].as_str().unwrap_or_default());
+    let code = code.unwrap_or_else(|error| panic!("the code {error}: {reply:?}"));
+    assert!(expected.code.as_ref().is_none_or(|expected| *expected == code), "{expected:?}, {reply:?}");
+    assert_eq!(body, json!({ "status": 201, "data": { "code": code.as_str() } }));
+    assert_eq!(reply.header("location"), Some(format!("/v1/shortlink/{code}").as_str()));
+    code.to_string()
+}
+
 /// What holds of every answer.
 fn assert_contract(case: &Case, reply: &Reply) {
     let context = || format!("{reply:?} to {case:?}");
     let text = String::from_utf8(reply.body.clone()).unwrap_or_else(|_| panic!("no text: {}", context()));
-    let head = format!("{:?}", reply.headers);
+    // A caller may have chosen what a `Location` and the body of a 201 say; they are compared with what they should be.
+    let others: Vec<_> = reply.headers.iter().filter(|(name, _)| name != "location").collect();
+    let shown = format!("{others:?} {}", if reply.status == 201 { "" } else { &text });
     for hidden in [SECRET, "127.0.0.1", "select ", "short_link", "Err(", "panicked"] {
-        let is_callers = case.holds(hidden) && reply.header("location").is_some();
-        assert!(is_callers || !(head.contains(hidden) || text.contains(hidden)), "{hidden}: {}", context());
+        assert!(!shown.contains(hidden), "{hidden}: {}", context());
     }
     assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{}", context());
+    let is_of_links = case.path() == "/v1/shortlink" || segment(case).is_some();
+    assert_eq!(reply.header("access-control-allow-origin"), is_of_links.then_some("*"), "{}", context());
     if reply.status == 204 {
         assert!(text.is_empty() && reply.header("allow").is_some(), "{}", context());
         return;
@@ -241,12 +318,9 @@ fn assert_contract(case: &Case, reply: &Reply) {
         assert!(location.bytes().all(|byte| byte.is_ascii_graphic()), "{}", context());
         assert!(location.starts_with("http://") || location.starts_with("https://"), "{}", context());
         assert_eq!((text.as_str(), reply.header("content-length")), ("", Some("0")), "{}", context());
-        assert!(
-            reply
-                .header("cache-control")
-                .is_some_and(|value| value.starts_with("public, max-age=0, s-maxage="))
-        );
         assert_eq!(reply.header("x-robots-tag"), Some("noindex"), "{}", context());
+        let policy = reply.header("referrer-policy");
+        assert_eq!(policy, Some("strict-origin-when-cross-origin"), "{}", context());
         return;
     }
     assert_eq!(reply.header("content-type"), Some("application/json"), "{}", context());
@@ -257,16 +331,10 @@ fn assert_contract(case: &Case, reply: &Reply) {
         return assert!(text.is_empty(), "{}", context());
     }
     let body: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {}", context()));
-    if case.target.starts_with("/v1/health") && matches!(reply.status, 200 | 503) {
-        return assert!(matches!(body["status"].as_str(), Some("ok" | "unavailable")), "{}", context());
-    }
-    assert_eq!(body["status"], reply.status, "{}", context());
-    if reply.status == 201 {
-        let code = body["data"]["code"].as_str().unwrap_or_default();
-        assert!(Code::parse(code).is_ok(), "{}", context());
-        assert_eq!(reply.header("location"), Some(format!("/v1/shortlink/{code}").as_str()), "{}", context());
+    if reply.status == 201 || case.target.starts_with("/v1/health") && matches!(reply.status, 200 | 503) {
         return;
     }
+    assert_eq!(body["status"], reply.status, "{}", context());
     let error = body["data"]["error"].as_str().unwrap_or_else(|| panic!("no error: {}", context()));
     assert_own(error);
     if reply.status == 400 && case.method == "POST" {

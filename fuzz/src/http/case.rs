@@ -2,6 +2,8 @@
 
 use http::HeaderName;
 
+use super::now;
+
 /// A request and what the dependencies answer while it is under way.
 #[derive(Debug)]
 pub struct Case {
@@ -58,9 +60,11 @@ impl Case {
             is_chunked: false,
             is_plain: is_plain_target(&target)
                 && !(is_open && (target.is_empty() || target.starts_with('?'))),
-            cache: cache.map(<[u8]>::to_vec),
+            cache: cache.map(dated),
             pool: split(pool, b"\n").filter(|entry| !entry.is_empty()).map(<[u8]>::to_vec).collect(),
-            rows: Rows(rows.map_or_else(|| "\\N".into(), |rows| String::from_utf8_lossy(rows).into_owned())),
+            rows: Rows(
+                rows.map_or_else(|| "\\N".into(), |rows| String::from_utf8_lossy(&dated(rows)).into_owned()),
+            ),
         };
         lines.take(16).for_each(|line| case.add_header(line));
         case
@@ -96,12 +100,6 @@ impl Case {
     /// The target without its query, and without a fragment, which no request should have.
     pub fn path(&self) -> &str {
         self.target.split(['?', '#']).next().unwrap_or_default()
-    }
-
-    /// Whether the input itself brings a text in.
-    pub fn holds(&self, text: &str) -> bool {
-        let within = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(text);
-        within(&self.body) || self.cache.as_deref().is_some_and(within) || self.rows.0.contains(text)
     }
 }
 
@@ -140,6 +138,18 @@ fn split<'a>(data: &'a [u8], separator: &'static [u8]) -> impl Iterator<Item = &
             None => rest.take(),
         }
     })
+}
+
+/// The same with `+<milliseconds>` at the beginnings of lines turned into that time from now.
+fn dated(text: &[u8]) -> Vec<u8> {
+    let lines = split(text, b"\n").map(|line| {
+        let digits = line.strip_prefix(b"+").and_then(|rest| rest.split(|byte| *byte == b' ').next());
+        let ahead = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u32>().ok());
+        let (Some(digits), Some(ahead)) = (digits, ahead) else { return line.to_vec() };
+        let at = now().unix_millis().saturating_add(ahead.into());
+        [at.to_string().as_bytes(), &line[1 + digits.len()..]].concat()
+    });
+    lines.collect::<Vec<_>>().join(&b'\n')
 }
 
 fn first_line(line: &[u8]) -> (String, String) {

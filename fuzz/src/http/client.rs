@@ -69,15 +69,18 @@ impl Connection {
         }
         // An answer may come, and the connection end, before all of it is sent.
         let sent = self.0.write_all(&request);
-        self.reply(case.method == "HEAD").or_else(|error| sent.and(Err(error)))
+        let mut first = [0];
+        match self.0.read_exact(&mut first) {
+            Ok(()) => self.reply(first[0], case.method == "HEAD"),
+            Err(error) => sent.and(Err(error)),
+        }
     }
 
-    fn reply(&mut self, is_head: bool) -> io::Result<Reply> {
-        let mut head = Vec::new();
-        let mut byte = [0];
+    /// The rest of an answer that has begun.
+    fn reply(&mut self, first: u8, is_head: bool) -> io::Result<Reply> {
+        let mut head = vec![first];
         while !head.ends_with(b"\r\n\r\n") {
-            self.0.read_exact(&mut byte)?;
-            head.push(byte[0]);
+            self.read(1, &mut head)?;
         }
         let head = String::from_utf8(head).map_err(io::Error::other)?;
         let mut lines = head.trim_end().split("\r\n");
@@ -91,9 +94,21 @@ impl Connection {
         let length = reply.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         assert!(reply.header("transfer-encoding").is_none(), "an answer without a length: {reply:?}");
         if !is_head {
-            reply.body = vec![0; length];
-            self.0.read_exact(&mut reply.body)?;
+            self.read(length, &mut reply.body)?;
         }
         Ok(reply)
     }
+
+    fn read(&mut self, length: usize, into: &mut Vec<u8>) -> io::Result<()> {
+        let mut bytes = vec![0; length];
+        self.0.read_exact(&mut bytes).map_err(|error| io::Error::other(format!("cut off: {error}")))?;
+        into.extend(bytes);
+        Ok(())
+    }
+}
+
+/// Whether an error says that the server has closed a connection before it answered anything.
+pub fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }

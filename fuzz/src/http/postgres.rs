@@ -5,7 +5,10 @@ use std::{
     net::TcpStream,
 };
 
-use super::{case::Rows, server::World};
+use super::{
+    case::Rows,
+    server::{Created, World},
+};
 
 const TEXT: u32 = 25;
 const INT4_ARRAY: u32 = 1007;
@@ -31,7 +34,7 @@ pub fn serve(stream: TcpStream, world: &World) -> io::Result<()> {
     body(&mut input, length)?;
     output.write_all(&[&message(b'R', &0_u32.to_be_bytes())[..], READY].concat())?;
     let mut statement = Statement::Other;
-    let mut answer = Vec::new();
+    let (mut answer, mut bound) = (Vec::new(), Vec::new());
     loop {
         let mut kind = [0];
         input.read_exact(&mut kind)?;
@@ -43,8 +46,20 @@ pub fn serve(stream: TcpStream, world: &World) -> io::Result<()> {
                 answer.extend(message(b'1', &[]));
             }
             b'D' => answer.extend(description(statement)),
-            b'B' => answer.extend(message(b'2', &[])),
-            b'E' => answer.extend(result(statement, world.get().rows.as_ref())),
+            b'B' => {
+                bound = content;
+                answer.extend(message(b'2', &[]));
+            }
+            b'E' => {
+                let rows = world.get().rows;
+                // One row says that all were created.
+                if matches!(statement, Statement::Create)
+                    && rows.as_ref().is_some_and(|rows| rows.count() == 1)
+                {
+                    world.create(links(&bound).expect("parameters as they were described"));
+                }
+                answer.extend(result(statement, rows.as_ref()));
+            }
             b'C' => answer.extend(message(b'3', &[])),
             b'Q' => answer.extend([&message(b'C', b"DISCARD\0")[..], READY].concat()),
             b'S' => answer.extend(READY),
@@ -87,26 +102,67 @@ fn description(statement: Statement) -> Vec<u8> {
 }
 
 fn result(statement: Statement, rows: Option<&Rows>) -> Vec<u8> {
-    let Some(rows) = rows else { return complete() };
+    let Some(rows) = rows else { return complete(1) };
     if let Some(code) = rows.failure() {
         let fields = format!("SERROR\0VERROR\0C{code}\0Mat 127.0.0.1, in select short_link\0\0");
         return message(b'E', fields.as_bytes());
     }
     if let Statement::Create = statement {
         // The rows themselves are nothing that anybody looks at.
-        return message(b'C', format!("SELECT {}\0", rows.count()).as_bytes());
+        return complete(rows.count());
     }
     if rows.is_none() {
-        return complete();
+        return complete(0);
     }
     let column = match statement {
         Statement::Resolve => {
             array(TEXT, rows.texts().into_iter().map(|text| text.map(String::into_bytes)).collect())
         }
-        Statement::Create | Statement::Other => return [message(b'D', &two_bytes(0)), complete()].concat(),
+        Statement::Create | Statement::Other => return [message(b'D', &two_bytes(0)), complete(1)].concat(),
     };
     let row = [two_bytes(1), four_bytes(column.len()), column].concat();
-    [message(b'D', &row), complete()].concat()
+    [message(b'D', &row), complete(1)].concat()
+}
+
+/// The links in the parameters of a create, from a `Bind` message.
+fn links(bind: &[u8]) -> Option<Vec<Created>> {
+    // Behind the names of portal and statement: formats, two bytes each, and parameters, four bytes of length each.
+    let mut rest = bind.splitn(3, |byte| *byte == 0).nth(2)?;
+    for _ in 0..u16::from_be_bytes(take(&mut rest)?) {
+        take::<2>(&mut rest)?;
+    }
+    take::<2>(&mut rest)?;
+    let [codes, urls, ends] =
+        [elements(value(&mut rest)?)?, elements(value(&mut rest)?)?, elements(value(&mut rest)?)?];
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+    let link = |((code, url), mut end): ((&[u8], &[u8]), &[u8])| {
+        Some(Created { code: text(code)?, url: text(url)?, expires_at: i64::from_be_bytes(take(&mut end)?) })
+    };
+    if codes.len() != urls.len() || codes.len() != ends.len() {
+        return None;
+    }
+    codes.into_iter().zip(urls).zip(ends).map(link).collect()
+}
+
+/// The elements of an array in one dimension, in its binary form.
+fn elements(mut array: &[u8]) -> Option<Vec<&[u8]>> {
+    // How many dimensions, whether there are nulls, the type.
+    take::<12>(&mut array)?;
+    let count = u32::from_be_bytes(take(&mut array)?);
+    take::<4>(&mut array)?;
+    (0..count).map(|_| value(&mut array)).collect()
+}
+
+/// What stands behind its length.
+fn value<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = u32::from_be_bytes(take(bytes)?);
+    bytes.split_off(..usize::try_from(length).ok()?)
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (first, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*first)
 }
 
 fn array(element: u32, elements: Vec<Option<Vec<u8>>>) -> Vec<u8> {
@@ -122,8 +178,8 @@ fn array(element: u32, elements: Vec<Option<Vec<u8>>>) -> Vec<u8> {
     array
 }
 
-fn complete() -> Vec<u8> {
-    message(b'C', b"SELECT 1\0")
+fn complete(rows: u64) -> Vec<u8> {
+    message(b'C', format!("SELECT {rows}\0").as_bytes())
 }
 
 fn message(kind: u8, content: &[u8]) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -13,11 +13,11 @@ use std::{
 use super::{
     SECRET,
     case::{Case, Rows},
-    client::{Connection, Reply},
+    client::{Connection, Reply, is_closed},
     postgres, redis,
 };
 
-/// What the dependencies answer just now.
+/// What the dependencies answer just now, and what they were told.
 #[derive(Clone, Default)]
 pub struct World(Arc<Mutex<Answers>>);
 
@@ -26,6 +26,17 @@ pub struct Answers {
     pub cache: Option<Vec<u8>>,
     pub pool: Vec<Vec<u8>>,
     pub rows: Option<Rows>,
+    /// The links that Postgres says it has created.
+    pub created: Vec<Created>,
+}
+
+/// A link as it came to Postgres.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Created {
+    pub code: String,
+    pub url: String,
+    /// In milliseconds since the Unix epoch.
+    pub expires_at: i64,
 }
 
 impl World {
@@ -34,8 +45,16 @@ impl World {
     }
 
     fn set(&self, case: &Case) {
-        *self.0.lock().expect("nobody panics with it") =
-            Answers { cache: case.cache.clone(), pool: case.pool.clone(), rows: Some(case.rows.clone()) };
+        *self.0.lock().expect("nobody panics with it") = Answers {
+            cache: case.cache.clone(),
+            pool: case.pool.clone(),
+            rows: Some(case.rows.clone()),
+            created: Vec::new(),
+        };
+    }
+
+    pub fn create(&self, links: Vec<Created>) {
+        self.0.lock().expect("nobody panics with it").created.extend(links);
     }
 }
 
@@ -90,18 +109,26 @@ impl Server {
         self.answered += 1;
         let kept = self.connection.take().map(|mut connection| (connection.exchange(case), connection));
         let (reply, connection) = match kept {
-            Some((Ok(reply), connection)) => (reply, connection),
             // The host may have closed the kept connection.
-            _ => {
-                let mut connection = Connection::open(self.address).expect("the host is there");
-                let reply = connection.exchange(case);
-                (reply.unwrap_or_else(|error| panic!("no answer: {error}, to {case:?}")), connection)
-            }
+            Some((Err(error), _)) if is_closed(&error) => self.answer_anew(case),
+            None => self.answer_anew(case),
+            Some((reply, connection)) => (reply, connection),
         };
+        let reply = reply.unwrap_or_else(|error| panic!("no answer: {error}, to {case:?}"));
         if case.is_plain && reply.header("connection") != Some("close") && reply.status < 400 {
             self.connection = Some(connection);
         }
         reply
+    }
+
+    fn answer_anew(&self, case: &Case) -> (io::Result<Reply>, Connection) {
+        let mut connection = Connection::open(self.address).expect("the host is there");
+        (connection.exchange(case), connection)
+    }
+
+    /// What Postgres was told to create for the last request, and did.
+    pub fn created(&self) -> Vec<Created> {
+        self.world.get().created
     }
 
     pub fn assert_alive(&mut self) {
