@@ -43,6 +43,8 @@ impl Way {
 /// What came back on one connection.
 pub struct Answers {
     pub all: Vec<Reply>,
+    /// Whether the last answer came to its end.
+    pub whole: bool,
     /// Whether the server has closed the connection.
     pub closed: bool,
     /// The heads of all answers as they came.
@@ -58,10 +60,12 @@ impl Answers {
 /// Sends a request and reads what comes: at least an answer, and until the server closes the connection, where the request
 /// asks for that, or waits for more.
 pub fn exchange(addr: SocketAddr, bytes: &[u8]) -> Answers {
-    converse(addr, bytes, PATIENCE)
+    let answers = converse(addr, bytes, PATIENCE);
+    assert!(answers.whole, "an answer that was cut off, after {:?}", answers.heads);
+    answers
 }
 
-/// The same with bytes that a server may wait for more after.
+/// The same with bytes that a server may wait for more after. What it says of them may be cut off.
 pub fn provoke(addr: SocketAddr, bytes: &[u8]) -> Answers {
     converse(addr, bytes, SILENCE)
 }
@@ -76,9 +80,10 @@ fn converse(addr: SocketAddr, bytes: &[u8], patience: Duration) -> Answers {
     let read = |received: &[u8]| replies(received, bytes.starts_with(b"HEAD "));
     let (mut received, mut buffer) = (Vec::new(), [0; 16 * 1024]);
     let closed = loop {
-        let patience = match read(&received) {
+        let answers = read(&received);
+        let patience = match answers.all.len() {
             _ if received.is_empty() => patience,
-            Some((all, _)) if !all.is_empty() && !ends => SILENCE,
+            1.. if answers.whole && !ends => SILENCE,
             _ => PATIENCE,
         };
         stream.set_read_timeout(Some(patience)).unwrap();
@@ -88,39 +93,44 @@ fn converse(addr: SocketAddr, bytes: &[u8], patience: Duration) -> Answers {
             Err(error) => break error.kind() == std::io::ErrorKind::ConnectionReset,
         }
     };
-    let cut_off = || panic!("an answer that was cut off: {:?}", String::from_utf8_lossy(&received));
-    let (all, heads) = read(&received).unwrap_or_else(cut_off);
-    Answers { all, closed, heads }
+    Answers { closed, ..read(&received) }
 }
 
-/// Takes what a server has sent apart; `None` while an answer is not whole. Fails on what is no sequence of answers: that
-/// is what a client would stumble on.
-fn replies(mut bytes: &[u8], first_is_head: bool) -> Option<(Vec<Reply>, Vec<String>)> {
-    let (mut replies, mut heads) = (Vec::new(), Vec::new());
+/// Takes what a server has sent apart. Fails on what is no sequence of answers: that is what a client would stumble on.
+fn replies(mut bytes: &[u8], first_is_head: bool) -> Answers {
+    let mut answers = Answers { all: Vec::new(), whole: true, closed: false, heads: Vec::new() };
     // A line without a version is a request of HTTP/0.9, and nginx answers it with a body alone.
     if bytes.starts_with(b"{\"status\":") {
-        return Some((replies, heads));
+        return answers;
     }
     while !bytes.is_empty() {
-        let shown = String::from_utf8_lossy(bytes).into_owned();
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
+            answers.whole = false;
+            break;
+        };
         let (head, rest) = bytes.split_at(end + 4);
-        let mut reply = parse(head, true).unwrap_or_else(|| panic!("no answer: {shown:?}"));
+        let mut reply =
+            parse(head, true).unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(bytes)));
         let length = match (reply.header("content-length"), reply.header("transfer-encoding")) {
-            _ if first_is_head && replies.is_empty() => 0,
+            _ if first_is_head && answers.all.is_empty() => 0,
             (Some(length), None) => length.parse().unwrap(),
-            (None, Some("chunked")) => 5 + rest.windows(5).position(|window| window == b"0\r\n\r\n")?,
+            (None, Some("chunked")) => {
+                let last = rest.windows(5).position(|window| window == b"0\r\n\r\n");
+                last.map_or(usize::MAX, |last| last + 5)
+            }
             // Only an answer that has no body, or ends with its connection, says nothing.
             (None, None) if matches!(reply.status, 100 | 204) => 0,
             (None, None) => rest.len(),
             both => panic!("two lengths: {both:?}"),
         };
-        reply.body = String::from_utf8_lossy(rest.get(..length)?).into_owned();
-        bytes = &rest[length..];
+        answers.whole = length <= rest.len();
+        let (body, rest) = rest.split_at(length.min(rest.len()));
+        reply.body = String::from_utf8_lossy(body).into_owned();
+        bytes = rest;
         if reply.status != 100 {
-            heads.push(String::from_utf8(head.to_vec()).expect("a head of text"));
-            replies.push(reply);
+            answers.heads.push(String::from_utf8(head.to_vec()).expect("a head of text"));
+            answers.all.push(reply);
         }
     }
-    Some((replies, heads))
+    answers
 }
