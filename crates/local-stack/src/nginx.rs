@@ -29,7 +29,7 @@ pub struct Limit {
 pub struct Limits {
     /// Creating links: `SHORT_LINK_CREATE_RATE` (5000, or `off`) and `SHORT_LINK_CREATE_BURST` (5000).
     pub create: Limit,
-    /// Redirects that the components must answer: `SHORT_LINK_MISS_RATE` (20000, or `off`) and
+    /// Redirects and readiness checks that the components must answer: `SHORT_LINK_MISS_RATE` (20000, or `off`) and
     /// `SHORT_LINK_MISS_BURST` (20000).
     pub miss: Limit,
 }

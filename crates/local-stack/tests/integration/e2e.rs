@@ -201,6 +201,25 @@ fn a_client_that_creates_too_fast_is_told_to_wait() {
     assert_eq!((refused.header("retry-after"), &refused.json()["status"]), (Some("1"), &json!(429)));
 }
 
+#[test]
+fn a_client_that_asks_for_too_much_that_nginx_does_not_hold_is_told_to_wait() {
+    let app = App::shared();
+    let miss = Limit { rate: Some(1), burst: 2 };
+    let statuses = |paths: [&str; 6]| {
+        let door = FrontDoor::limited(app, Limits { miss, ..Limits::OFF });
+        paths.map(|path| door.get(path).status)
+    };
+    app.create(&json!({ "url": "https://example.com", "alias": "limited" })).code();
+    let link = "/v1/shortlink/limited";
+    assert_eq!(statuses([link; 6]), [302; 6], "a hit is never limited");
+    let guesses = ["a", "b", "c", "d", "e", "f"].map(|query| format!("{link}?{query}"));
+    for paths in [guesses.each_ref().map(String::as_str), ["/v1/health/ready"; 6]] {
+        let statuses = statuses(paths);
+        assert!(statuses[0] != 429 && statuses.contains(&429), "{paths:?}: {statuses:?}");
+    }
+    assert_eq!(statuses(["/v1/health"; 6]), [200; 6]);
+}
+
 /// The whole stack, as `make startlocal` starts it, in a checkout of links to this one.
 struct Stack {
     root: PathBuf,
