@@ -26,6 +26,7 @@ ACTS = [
     ("front-door", "infra/local/nginx.conf", "proxy_cache_lock on;", "proxy_cache_locks on;"),
     ("front-door", "infra/local/nginx.conf", "{{ miss_zone }}", "{{ missing_zone }}"),
     ("front-door", "infra/images/front-door", "word FRONT_DOOR_UPSTREAM", ": FRONT_DOOR_UPSTREAM"),
+    ("front-door", "infra/images/front-door", 'cd "$home"\nexec', "exec"),
     ("scripts", "infra/local/compose-secrets", '"$out/$1"', "$out/$1"),
     ("kubernetes", "infra/kubernetes/api/deployment.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"),
     ("kubernetes", "infra/kubernetes/api/deployment.yaml", "runAsNonRoot: true", "runAsNonRoot: false"),
