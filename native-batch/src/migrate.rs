@@ -1,6 +1,9 @@
 //! `migrate`: runs the SQL files of `migrations/`, which the binary carries.
 
-use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
+use refinery::Migration;
 use serde_json::json;
 use tokio_postgres::Client;
 
@@ -9,6 +12,8 @@ use crate::database::{self, Lock};
 use crate::report::Report;
 
 const APP_ROLE: &str = "shortlink_app";
+/// What has run.
+const HISTORY: &str = "shortlink.schema_history";
 
 mod embedded {
     refinery::embed_migrations!("../migrations");
@@ -22,8 +27,9 @@ pub async fn migrate(settings: &Settings, report: &Report) -> Result<()> {
     prepare(&client).await?;
     // A database migrated by a newer release is fine: migrations suit the release before them too.
     let mut runner = embedded::migrations::runner().set_abort_missing(false);
+    check_order(&client, runner.get_migrations()).await?;
     let outcome = runner
-        .set_migration_table_name("shortlink.schema_history")
+        .set_migration_table_name(HISTORY)
         .run_async(&mut client)
         .await
         .context("a migration failed and was rolled back")?;
@@ -61,4 +67,58 @@ async fn prepare(client: &Client) -> Result<()> {
         .batch_execute("set lock_timeout = '10s'; set client_min_messages = warning; create schema if not exists shortlink")
         .await
         .context("cannot create the schema shortlink: DATABASE_URL must name the owner of the database")
+}
+
+/// Refuses a migration that came after one with a higher number: it would be passed over.
+async fn check_order(client: &Client, migrations: &[Migration]) -> Result<()> {
+    let has_history = client.query_one("select to_regclass($1) is not null", &[&HISTORY]).await?;
+    if !has_history.get::<_, bool>(0) {
+        return Ok(());
+    }
+    let rows = client.query(&format!("select version::bigint from {HISTORY}"), &[]).await?;
+    let applied: BTreeSet<i64> = rows.iter().map(|row| row.get(0)).collect();
+    let late: Vec<String> = late(migrations, &applied).map(ToString::to_string).collect();
+    ensure!(
+        late.is_empty(),
+        "never applied, and the database is beyond it: {}; give it the next number",
+        late.join(", ")
+    );
+    Ok(())
+}
+
+/// Those that have not been applied while a later one has.
+fn late<'a>(migrations: &'a [Migration], applied: &'a BTreeSet<i64>) -> impl Iterator<Item = &'a Migration> {
+    let last = applied.last().copied();
+    migrations.iter().filter(move |migration| {
+        let version = i64::from(migration.version());
+        Some(version) < last && !applied.contains(&version)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(applied: &[i64]) -> Vec<String> {
+        let migrations = ["V1__one", "V2__two", "V3__three"];
+        let migrations = migrations.map(|name| Migration::unapplied(name, "select").unwrap());
+        let applied = applied.iter().copied().collect();
+        late(&migrations, &applied).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_migration_that_comes_after_a_later_one_is_noticed() {
+        assert_eq!(shown(&[1, 3]), ["V2__two"]);
+        assert_eq!(shown(&[3, 4]), ["V1__one", "V2__two"]);
+        for in_order in [&[][..], &[1], &[1, 2, 3], &[1, 2, 3, 4]] {
+            assert!(shown(in_order).is_empty(), "{in_order:?}");
+        }
+    }
+
+    #[test]
+    fn no_two_migrations_have_the_same_number() {
+        let runner = embedded::migrations::runner();
+        let versions: BTreeSet<_> = runner.get_migrations().iter().map(Migration::version).collect();
+        assert_eq!(versions.len(), runner.get_migrations().len());
+    }
 }

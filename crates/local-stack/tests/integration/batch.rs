@@ -134,6 +134,17 @@ fn migrating_again_and_twice_at_once_is_harmless() {
 }
 
 #[test]
+fn a_migration_is_never_passed_over_and_a_newer_database_is_fine() {
+    let app = App::own();
+    app.sql("insert into shortlink.schema_history values (1000, 'newer', '2026-01-01T00:00:00Z', '0')");
+    app.batch(&["migrate"]).success();
+    app.sql("delete from shortlink.schema_history where version = 3");
+    let output = app.batch(&["migrate"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stderr.contains("beyond it: V3__partition_functions"), "{}", output.stderr);
+}
+
+#[test]
 fn a_run_does_all_that_cron_needs() {
     let app = App::own();
     app.sql(&chrono::Utc::now().format("drop table shortlink.short_link_%Y%m").to_string());
