@@ -231,6 +231,12 @@ def secret_key(where, reference, report):
 def spin_app(where, item, names, root, report):
     if item["spec"]["executor"] not in names.get("SpinAppExecutor", set()):
         report.fault(where, f"there is no executor {item['spec']['executor']}")
+    given = {variable["name"] for variable in item["spec"].get("variables", [])}
+    # What every other cluster has to be told, this one has to be told too.
+    for path in sorted((root / "infra/kubernetes/overlays").glob("*/settings.env")):
+        told = re.findall(r"^SPIN_VARIABLE_(\w+)=", path.read_text(encoding="utf-8"), re.M)
+        for name in sorted({name.lower() for name in told} - given):
+            report.fault(where, f"leaves {name} to its default, which {path.relative_to(root)} does not")
     for variable in item["spec"].get("variables", []):
         variables.check(where, "SPIN_VARIABLE_" + variable["name"].upper(), root, report)
         reference = variable.get("valueFrom", {}).get("secretKeyRef")

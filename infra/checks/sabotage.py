@@ -52,6 +52,7 @@ ACTS = [
     ("kubernetes", "infra/kubernetes/overlays/production/kustomization.yaml", "configMapGenerator", "nameSuffix: x\nconfigMapGenerator"),
     ("kubernetes", "infra/kubernetes/spinapp/spinapp.yaml", "enableAutoscaling: true", "enableAutoscaling: true\n  replicas: 2"),
     ("kubernetes", "infra/kubernetes/spinapp/spinapp.yaml", "name: postgres_sslmode", "name: postgres_tls"),
+    ("kubernetes", "infra/kubernetes/spinapp/spinapp.yaml", '    - { name: redis_codes_port, value: "6379" }\n', ""),
     ("kubernetes", "infra/kubernetes/spinapp/executor.yaml", "spinImage:", "runtimeClassName: wasmtime-spin-v2\n    spinImage:"),
     ("observability", "infra/observability/alerts.yml", "max(shortlink_codes_available) == 0", "max(shortlink_codes_available == 0"),
     ("observability", "infra/observability/alerts.yml", "absent(shortlink_batch_last_run_timestamp_seconds)", "absent(shortlink_batch_last_run)"),
