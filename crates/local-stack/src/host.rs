@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -29,18 +29,22 @@ pub enum Program {
 }
 
 impl Program {
-    /// What `SHORT_LINK_HOST` names: `spin`, `local-host` or the path of a `local-host`. Without it `spin` if it is on
-    /// the PATH, else `local-host`, which is looked for beside the running binary.
+    /// What `SHORT_LINK_HOST` names: `spin`, `local-host` or the path of a `local-host`. Without it `spin` if one that can
+    /// run the components is on the PATH, else `local-host`, which is looked for beside the running binary.
     ///
     /// # Errors
     /// It is not there.
     pub fn find() -> Result<Self> {
-        let spin = || programs::on_path("spin").map(Self::Spin);
+        let on_path = || programs::on_path("spin");
         let local_host = || programs::sibling("local-host").map(Self::LocalHost);
         let not_built = "local-host is not built: cargo build -p shortlink-local-host";
         match env::var(CHOICE).unwrap_or_default().as_str() {
-            "" => spin().or_else(local_host).context(not_built),
-            "spin" => spin().with_context(|| format!("{CHOICE} is spin, but there is no spin on the PATH")),
+            "" => {
+                on_path().filter(|path| is_spin(path)).map(Self::Spin).or_else(local_host).context(not_built)
+            }
+            "spin" => on_path()
+                .map(Self::Spin)
+                .with_context(|| format!("{CHOICE} is spin, but there is no spin on the PATH")),
             "local-host" => local_host().context(not_built),
             path if programs::runs(Path::new(path)) => Ok(Self::LocalHost(PathBuf::from(path))),
             other => bail!("{CHOICE} is {other:?}: it can be spin, local-host or the path of a local-host"),
@@ -68,6 +72,21 @@ impl Program {
         }
         command
     }
+}
+
+/// Whether a program of that name is the one that is meant, and new enough: others are called `spin` too.
+fn is_spin(path: &Path) -> bool {
+    let output = Command::new(path).arg("--version").stdin(Stdio::null()).output();
+    output.is_ok_and(|output| is_recent(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// Whether `spin --version` has said this for a version that runs the components, 4.1 or newer.
+fn is_recent(version: &str) -> bool {
+    let numbers = version.strip_prefix("spin ").and_then(|rest| {
+        let mut numbers = rest.split('.').map(str::parse::<u32>);
+        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+    });
+    numbers.is_some_and(|numbers| numbers >= (4, 1))
 }
 
 /// How many requests an instance serves. Each has its own connections and its own memory of hot links; with the host's
@@ -151,5 +170,22 @@ impl Host {
 
     pub(crate) fn into_process(self) -> Running {
         self.process
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_recent;
+
+    #[test]
+    fn only_a_spin_that_runs_the_components_is_chosen_by_itself() {
+        for version in ["spin 4.1.0 (94a8fc8 2026-08-21)\n", "spin 4.1.0-pre0", "spin 4.10.2", "spin 5.0.0"] {
+            assert!(is_recent(version), "{version}");
+        }
+        for version in
+            ["spin 4.0.3 (abc)", "spin 3.9.0", "Spin Version 6.5.2 -- 6 December 2019", "spin 4", ""]
+        {
+            assert!(!is_recent(version), "{version}");
+        }
     }
 }
