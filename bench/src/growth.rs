@@ -129,6 +129,11 @@ impl Bench<'_> {
             self.stage.forget()?;
             let bare = self.asked(&Load::Same(BARE.to_owned()), RUN_SECONDS)?;
             let miss = self.asked(&Load::From(list.clone(), from), RUN_SECONDS)?;
+            ensure!(
+                miss.outcome.requests <= u64::from(links),
+                "{} misses in {RUN_SECONDS} s: of {links} links some were asked for twice, and came from the cache",
+                miss.outcome.requests
+            );
             from += miss.outcome.requests;
             let unknown = self.asked(&Load::Unknown, RUN_SECONDS)?;
             let bare = micros_of_a_request(&bare);

@@ -1,6 +1,7 @@
 //! Everything that is measured, running in a temporary directory.
 
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -18,6 +19,8 @@ use crate::tools::Tools;
 pub const POOL: &str = "shortlink:codes";
 
 const BATCH_LIMIT: Duration = Duration::from_mins(3);
+/// Far longer than a create takes that is not stuck.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The running pieces. Dropped, all of them stop, in this order.
 pub struct Stage {
@@ -115,6 +118,21 @@ impl Stage {
     /// As [`Stage::sql`].
     pub fn count_links(&self) -> Result<u64> {
         self.sql("select count(*) from shortlink.short_code")?.parse().context("a count is a number")
+    }
+
+    /// The same, once the creates under way are through: `wrk` leaves as many as it has connections.
+    ///
+    /// # Errors
+    /// As [`Stage::sql`].
+    pub fn count_all_links(&self) -> Result<u64> {
+        let mut count = self.count_links()?;
+        loop {
+            thread::sleep(PAUSE);
+            let before = std::mem::replace(&mut count, self.count_links()?);
+            if before == count {
+                return Ok(count);
+            }
+        }
     }
 
     /// Lets the batch fill the pool.

@@ -17,6 +17,7 @@ const REPORT: &str = include_str!("../wrk/report.lua");
 const SAME: &str = include_str!("../wrk/same.lua");
 const LIST: &str = include_str!("../wrk/list.lua");
 const UNIQUE: &str = include_str!("../wrk/unique.lua");
+const UNKNOWN: &str = concat!(include_str!("../wrk/unique.lua"), include_str!("../wrk/unknown.lua"));
 const CREATE: &str = "/v1/shortlink";
 
 /// A run of `wrk` to come.
@@ -45,6 +46,8 @@ struct Report {
     broken: u64,
     /// Answers with a status of 400 or more.
     refused: u64,
+    /// Answers with another status than the one that was to come, where the script looks.
+    wrong: u64,
 }
 
 impl Wrk<'_> {
@@ -85,7 +88,7 @@ impl Wrk<'_> {
             Load::Same(path) => (SAME, own(&["GET", path])),
             Load::Round(file) => (LIST, own(&[&file.to_string_lossy(), "0", &threads])),
             Load::From(file, first) => (LIST, own(&[&file.to_string_lossy(), &first.to_string(), &threads])),
-            Load::Unknown => (UNIQUE, own(&[&number, "GET", "/v1/shortlink/u-{unique}"])),
+            Load::Unknown => (UNKNOWN, own(&[&number, "GET", "/v1/shortlink/u-{unique}"])),
             Load::Create => (SAME, own(&["POST", CREATE, &format!(r#"{{"url":"{TARGET}"}}"#)])),
             Load::CreateAlias => {
                 let body = format!(r#"{{"url":"{TARGET}","alias":"a-{{unique}}"}}"#);
@@ -97,8 +100,7 @@ impl Wrk<'_> {
     fn outcome(&self, report: &Report) -> Outcome {
         let requests = u64::from(report.requests);
         let wrong = match self.load {
-            // All of these have to be refused, with a 404.
-            Load::Unknown => requests.saturating_sub(report.refused),
+            Load::Unknown => report.wrong,
             _ => report.refused,
         };
         let milliseconds = |microseconds| Some(f64::from(microseconds) / 1_000.0);
