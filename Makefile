@@ -32,15 +32,15 @@ build: setup-rust ## build everything that runs, in release
 	$(CARGO) $(COMPONENTS) --target-dir target
 
 startlocal: setup build ## build, then start everything on this machine
-	@$(STACK) start
+	@"$(STACK)" start
 
 stoplocal: ## stop what startlocal started, and remove its data
-	@test -x $(STACK) || $(CARGO) build --release -p shortlink-local-stack
-	@$(STACK) stop
+	@test -x "$(STACK)" || $(CARGO) build --release -p shortlink-local-stack
+	@"$(STACK)" stop
 
 upgradelocal: ## migrate the database of the running local stack
 	$(CARGO) build --release $(SERVERS)
-	@$(STACK) batch migrate
+	@"$(STACK)" batch migrate
 
 revisionlocal: export DESCRIPTION = $(m)
 revisionlocal: ## make the next migration: make revisionlocal m="describe change"
@@ -63,20 +63,22 @@ e2etest: testbuild ## the whole local stack, through nginx
 # What to pass on: make bench BENCH='--seconds 2 --only bare,hot'; make loadtestcreate LOADTEST='--seconds 10'.
 BENCH ?=
 LOADTEST ?=
+# The front door of the local stack; LOAD_TEST_TARGET names another.
+export LOAD_TEST_TARGET ?= http://127.0.0.1:$(or $(SHORT_LINK_PROXY_PORT),8080)
 LOAD_TEST := $(CARGO) run --release -q --manifest-path load-test/Cargo.toml --target-dir target/load-test --
 
 bench: ## measure every path, on servers of its own; see bench/README.md
 	@infra/local/install bench
 	$(CARGO) $(COMPONENTS) -p shortlink-bare-redirect
 	$(CARGO) build --release $(SERVERS) -p shortlink-bench
-	@$(TARGET)/release/bench $(BENCH)
+	@"$(TARGET)/release/bench" $(BENCH)
 
 SECONDS := 60
 soak: setup ## a history check under faults: make soak SECONDS=60 SEED=7
 	$(CARGO) build --release $(SERVERS)
 	$(CARGO) $(COMPONENTS)
-	SHORT_LINK_HOST=$${SHORT_LINK_HOST:-$(abspath $(TARGET))/release/local-host} \
-	SHORT_LINK_BATCH=$(abspath $(TARGET))/release/shortlink-batch \
+	SHORT_LINK_HOST="$${SHORT_LINK_HOST:-$(abspath $(TARGET))/release/local-host}" \
+	SHORT_LINK_BATCH="$(abspath $(TARGET))/release/shortlink-batch" \
 	$(CARGO) run --release -p shortlink-local-stack --example soak -- --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 # TARGETS names some of fuzz/fuzz_targets; without it all of them share the time.

@@ -11,6 +11,10 @@ use anyhow::{Result, bail};
 const USUAL: [&str; 5] =
     ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin", "/home/linuxbrew/.linuxbrew/bin"];
 
+/// The oldest versions that do.
+const POSTGRES: u32 = 15;
+const REDIS: u32 = 7;
+
 /// The servers of a stack.
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
@@ -23,10 +27,11 @@ pub(crate) struct Programs {
 impl Programs {
     /// Finds all of them, or tells which are missing and how to install them.
     pub(crate) fn find() -> Result<Self> {
-        let (postgres, redis, nginx) = (postgres_directory(), find("redis-server"), find("nginx"));
+        let redis = find("redis-server").filter(|path| is_recent(path, REDIS));
+        let (postgres, nginx) = (postgres_directory(), find("nginx"));
         let missing: Vec<&str> = [
             ("postgres (15 or newer)", postgres.is_none()),
-            ("redis-server", redis.is_none()),
+            ("redis-server (7 or newer)", redis.is_none()),
             ("nginx", nginx.is_none()),
         ]
         .into_iter()
@@ -69,10 +74,26 @@ pub(crate) fn runs(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
+/// Whether a server is of that major version or a newer one.
+fn is_recent(path: &Path, oldest: u32) -> bool {
+    let output = Command::new(path).arg("--version").output();
+    output.is_ok_and(|output| {
+        major(&String::from_utf8_lossy(&output.stdout)).is_some_and(|major| major >= oldest)
+    })
+}
+
+/// The first number of what `--version` says.
+fn major(version: &str) -> Option<u32> {
+    let digits = version.trim_start_matches(|c: char| !c.is_ascii_digit());
+    digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// Debian keeps the binaries of Postgres off the PATH, one directory a version; the newest is taken.
 fn postgres_directory() -> Option<PathBuf> {
-    let complete =
-        |directory: &PathBuf| ["initdb", "postgres", "psql"].iter().all(|name| runs(&directory.join(name)));
+    let complete = |directory: &PathBuf| {
+        ["initdb", "postgres", "psql"].iter().all(|name| runs(&directory.join(name)))
+            && is_recent(&directory.join("postgres"), POSTGRES)
+    };
     let beside_path =
         on_path("postgres").and_then(|path| path.canonicalize().ok()?.parent().map(Path::to_owned));
     beside_path.filter(complete).or_else(from_pg_config).filter(complete).or_else(|| {
@@ -88,7 +109,7 @@ fn postgres_directory() -> Option<PathBuf> {
                 let version = name.strip_prefix("postgresql@").unwrap_or(&name).parse().ok()?;
                 Some((version, entry.path().join("bin")))
             })
-            .filter(|(version, directory)| *version >= 15 && complete(directory))
+            .filter(|(_, directory)| complete(directory))
             .collect();
         found.sort();
         found.pop().map(|(_, directory)| directory)
@@ -103,6 +124,13 @@ fn from_pg_config() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_major_version_is_the_first_number() {
+        assert_eq!(major("postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)"), Some(15));
+        assert_eq!(major("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0"), Some(7));
+        assert_eq!(major("unknown"), None);
+    }
 
     #[test]
     fn a_program_on_the_path_is_found_and_another_is_not() {
