@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 
 use crate::guard::Guard;
 use crate::process::{Running, Signal};
+use crate::stack::State;
 use crate::tls::{self, Tls};
 use crate::user::ServiceUser;
 
@@ -23,6 +24,7 @@ pub struct Site {
     dir: PathBuf,
     data: PathBuf,
     user: ServiceUser,
+    /// What stops the processes of a test; those of a stack are written down.
     guard: Option<Arc<Guard>>,
     tls: Option<Tls>,
 }
@@ -134,12 +136,17 @@ impl Site {
         self.dir.join("logs").join("components").join(name)
     }
 
-    /// Starts a child whose output goes to [`Site::log`] and which is stopped when its handle is dropped.
+    /// Starts a child whose output goes to [`Site::log`] and which is stopped when its handle is dropped. Should this
+    /// process be killed, a guard stops it, or `local-stack stop` finds it.
     ///
     /// # Errors
     /// The program cannot be run.
     pub fn spawn(&self, name: &str, command: Command, stop_signal: Signal) -> Result<Running> {
-        Running::spawn(name, command, self.log(name), stop_signal, self.guard.clone())
+        let running = Running::spawn(name, command, self.log(name), stop_signal, self.guard.clone())?;
+        if self.guard.is_none() {
+            State::remember(&self.dir, running.record())?;
+        }
+        Ok(running)
     }
 
     /// Runs a command to its end, its output in the log of that name.
@@ -180,4 +187,26 @@ fn new_directory(parent: &Path, prefix: &str, user: &ServiceUser) -> Result<Path
     let directory = made.with_context(|| format!("cannot make a directory in {}", parent.display()))?.keep();
     user.own(&directory)?;
     Ok(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::Ports;
+
+    #[test]
+    fn a_process_of_a_stack_is_written_down_before_it_is_ready() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        fs::create_dir(&data).unwrap();
+        let state =
+            State { ports: Ports::default(), data: data.clone(), processes: Vec::new(), complete: false };
+        state.save(directory.path()).unwrap();
+        let site = Site::standing(directory.path(), directory.path(), Some(&data)).unwrap();
+        let mut command = Command::new("sleep");
+        command.arg("60");
+        let running = site.spawn("sleeper", command, Signal::Term).unwrap();
+        let written = State::load(directory.path()).unwrap().unwrap();
+        assert_eq!(written.processes, [running.record().clone()]);
+    }
 }

@@ -224,7 +224,6 @@ impl<'a> Starter<'a> {
         (self.report)(&format!("{name:<9} {what}"));
     }
 
-    /// Remembers the process on disk at once: should this command be killed, `stop` still finds it.
     fn keep(&mut self, process: Running) -> Result<()> {
         self.running.push(process);
         self.save(false).map(drop)

@@ -76,6 +76,14 @@ impl State {
         }
     }
 
+    /// Adds a process to what was written last.
+    pub(crate) fn remember(directory: &Path, process: &ProcessRecord) -> Result<()> {
+        let mut state =
+            Self::load(directory)?.context("a stack writes down its state before it starts anything")?;
+        state.processes.push(process.clone());
+        state.save(directory)
+    }
+
     /// Writes it, whole or not at all.
     pub(crate) fn save(&self, directory: &Path) -> Result<()> {
         let (path, draft) = (file(directory), directory.join("state.json.new"));
