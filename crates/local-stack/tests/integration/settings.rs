@@ -16,6 +16,26 @@ fn a_bad_value_is_logged_by_name_and_told_to_nobody() {
 }
 
 #[test]
+fn nobody_is_ready_with_a_value_that_any_component_cannot_use() {
+    for (name, value) in [
+        ("default_ttl_days", "0"),
+        ("max_ttl_days", "many"),
+        ("cache_ttl_seconds", ""),
+        ("hot_link_ttl_millis", "-1"),
+        ("pool_prefetch", "0"),
+        ("edge_ttl_seconds", "abc"),
+        ("redirect_max_age", "1.5"),
+        ("public_hosts", "https://sho.rt"),
+        ("allowed_origins", "foo bar"),
+        ("postgres_sslmode", "maybe"),
+    ] {
+        let app = App::with(str::to_owned, &[(name, value)]);
+        assert_eq!(app.get("/v1/health/ready").status, 500, "{name}");
+        assert!(app.log().contains(name), "{name}: {}", app.log());
+    }
+}
+
+#[test]
 fn the_settings_of_the_contract_take_effect() {
     let app = App::with(
         str::to_owned,

@@ -12,7 +12,10 @@ use crate::{
     pool::RedisPool,
     postgres::{Failure, Postgres},
     redis::Redis,
-    settings::{PostgresSettings, RedisSettings, SettingError, SpinVariables},
+    settings::{
+        self, AllowedOrigins, CachingSettings, LinkSettings, PostgresSettings, RedisSettings, SettingError,
+        SpinVariables,
+    },
     store::PostgresStore,
 };
 
@@ -62,6 +65,11 @@ thread_local! {
 impl State {
     async fn build() -> Result<Self, SettingError> {
         let variables = &SpinVariables;
+        // What the other components cannot work without: a service whose every redirect is a 500 is not ready.
+        LinkSettings::read(variables).await?;
+        CachingSettings::read(variables).await?;
+        AllowedOrigins::read(variables).await?;
+        settings::pool_prefetch(variables).await?;
         Ok(Self {
             cache: Redis::new(RedisSettings::read(variables, "redis_cache").await?),
             pool: RedisPool::new(Redis::new(RedisSettings::read(variables, "redis_codes").await?), 1),
