@@ -164,11 +164,20 @@ pub struct RunArgs {
     #[command(flatten)]
     pub fill: FillArgs,
     /// Write metrics for Prometheus' textfile collector to this file after each round; its name must end in .prom
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = metrics_file)]
     pub metrics_file: Option<PathBuf>,
     /// Serve metrics for Prometheus on this address, such as 0.0.0.0:9187, at /metrics
     #[arg(long, value_name = "ADDR", requires = "every")]
     pub metrics_listen: Option<SocketAddr>,
+}
+
+/// The collector reads no other files.
+fn metrics_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension() {
+        Some(extension) if extension == "prom" => Ok(path),
+        _ => Err("its name must end in .prom".to_owned()),
+    }
 }
 
 fn pause(text: &str) -> Result<Duration, String> {
@@ -208,6 +217,14 @@ mod tests {
         assert_eq!(pause("1m 30s"), Ok(Duration::from_secs(90)));
         assert!(pause("30").is_err());
         assert!(pause("0s").is_err());
+    }
+
+    #[test]
+    fn a_file_that_the_collector_would_not_read_is_refused() {
+        assert!(parse("shortlink-batch run --metrics-file /var/lib/node_exporter/short-link.prom").is_ok());
+        for path in ["/tmp/short-link.txt", "short-link", ".prom"] {
+            assert!(parse(&format!("shortlink-batch run --metrics-file {path}")).is_err(), "{path}");
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What the operator sees: sentences and a progress bar on a terminal, JSON lines for programs.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::{Value, json};
 
 /// How often a JSON line tells how far the work has come.
@@ -103,8 +104,13 @@ impl Progress<'_> {
 }
 
 fn bar(total: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("filling {bar:32} {human_pos}/{human_len} {per_sec} {eta}");
-    ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    let style = ProgressStyle::with_template("filling {bar:32} {human_pos}/{human_len} {rate} {eta}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
+        // A bar that cannot be written to is drawn without it.
+        let _ = write!(text, "{:.0}/s", state.per_sec());
+    };
+    ProgressBar::new(total).with_style(style.with_key("rate", rate))
 }
 
 fn json_line(event: &str, fields: &Value) -> String {
