@@ -65,7 +65,7 @@ BENCH ?=
 LOADTEST ?=
 # The front door of the local stack; LOAD_TEST_TARGET names another.
 export LOAD_TEST_TARGET ?= http://127.0.0.1:$(or $(SHORT_LINK_PROXY_PORT),8080)
-LOAD_TEST := $(CARGO) run --release -q --manifest-path load-test/Cargo.toml --target-dir target/load-test --
+LOAD_TEST := $(CARGO) run --release --manifest-path load-test/Cargo.toml --target-dir target/load-test --
 
 bench: ## measure every path, on servers of its own; see bench/README.md
 	@infra/local/install bench

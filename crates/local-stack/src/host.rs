@@ -19,6 +19,9 @@ const READY_LIMIT: Duration = Duration::from_mins(2);
 /// The variable that names the host to use.
 pub const CHOICE: &str = "SHORT_LINK_HOST";
 
+/// What begins the name of an environment variable that is a variable of `spin.toml`.
+pub(crate) const VARIABLE_PREFIX: &str = "SPIN_VARIABLE_";
+
 /// A program that runs a `spin.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
@@ -133,12 +136,12 @@ impl Host {
         command.current_dir(options.manifest.parent().unwrap_or(site.root()));
         // A variable the caller has set for another host must not leak into this one.
         for (name, _) in env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("SPIN_VARIABLE_")) {
+            if name.to_str().is_some_and(|name| name.starts_with(VARIABLE_PREFIX)) {
                 command.env_remove(name);
             }
         }
         for (name, value) in &options.variables {
-            command.env(format!("SPIN_VARIABLE_{}", name.to_uppercase()), value);
+            command.env(format!("{VARIABLE_PREFIX}{}", name.to_uppercase()), value);
         }
         // Where both hosts look for the authorities that they trust.
         if let Some(tls) = site.tls() {

@@ -73,6 +73,9 @@ pub fn start(options: &StartOptions, report: &mut dyn FnMut(&str)) -> Result<Sta
             Condition::Stopped => {}
             Condition::Running if ready_within(state.ports.proxy, Duration::from_secs(3)) => {
                 report("already running");
+                if state.ports != options.ports {
+                    report("on the ports of its start: stop it first to have it on others");
+                }
                 return Ok(state.clone());
             }
             Condition::Running => {
@@ -176,7 +179,7 @@ impl<'a> Starter<'a> {
         }
 
         self.say("host", &format!("starting {} on 127.0.0.1:{api}", self.host.title()));
-        let variables = spin_variables(self.site.tls(), &self.options.ports, &self.secrets, DATABASE);
+        let variables = self.variables(proxy, api);
         let options = host::Options::new(&self.site, api, variables);
         let host = host::Host::start(&self.site, &self.host, &options)?;
         self.keep(host.into_process())?;
@@ -194,6 +197,20 @@ impl<'a> Starter<'a> {
 
         self.say("stack", &format!("waiting for {READY}"));
         self.wait_ready(proxy)
+    }
+
+    /// The settings of the components: `SPIN_VARIABLE_*` as the caller has them, but for where the servers are.
+    fn variables(&self, proxy: u16, api: u16) -> BTreeMap<String, String> {
+        let mut variables = spin_variables(self.site.tls(), &self.options.ports, &self.secrets, DATABASE);
+        for (name, value) in env::vars_os() {
+            let name = name.to_str().and_then(|name| name.strip_prefix(host::VARIABLE_PREFIX));
+            if let Some((name, value)) = name.zip(value.to_str()) {
+                variables.entry(name.to_lowercase()).or_insert_with(|| value.to_owned());
+            }
+        }
+        let own = |port| format!("localhost:{port},127.0.0.1:{port}");
+        variables.entry("public_hosts".to_owned()).or_insert_with(|| format!("{},{}", own(proxy), own(api)));
+        variables
     }
 
     fn batch_rounds(&self, mut environment: BTreeMap<String, String>, target: &str) -> Command {

@@ -239,6 +239,7 @@ impl Stack {
         let mut command = Command::new(env!("CARGO_BIN_EXE_local-stack"));
         command.arg("--root").arg(&self.root).args(arguments);
         command.envs(port_variables(&self.ports)).env("SHORT_LINK_CODES_TARGET", "5000");
+        command.env("SPIN_VARIABLE_EDGE_TTL_SECONDS", "7").env("SPIN_VARIABLE_POSTGRES_PORT", "1");
         Output::of(command)
     }
 
@@ -278,6 +279,15 @@ fn the_local_stack_starts_serves_heals_and_stops() {
     let followed = || send(stack.addr(), "GET", "/v1/shortlink/my-link", &[], b"");
     assert_eq!((followed().status, followed().header("location")), (302, Some("https://example.com/")));
     assert_eq!(create_at(stack.addr(), &json!({ "url": "https://example.com" })).code().len(), 7);
+    assert_eq!(followed().edge_ttl(), 7, "a setting of the caller's");
+    for port in [stack.ports.proxy, stack.ports.api] {
+        let body = json!({ "url": format!("http://localhost:{port}/") });
+        assert_eq!(
+            create_at(stack.addr(), &body).status,
+            400,
+            "the service itself, by another name than it was asked"
+        );
+    }
 
     let before = stack.processes();
     assert!(before.len() >= 6, "{before:?}");
