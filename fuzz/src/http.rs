@@ -32,7 +32,8 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Value, json};
@@ -51,6 +52,8 @@ use crate::{
 const SECRET: &str = "hunter_2!";
 /// For how long a shared cache may keep a redirect, in seconds.
 const EDGE_TTL: u64 = 10;
+/// What a redirect says before that.
+const CACHING: &str = "public, max-age=0, s-maxage=";
 const NO_SUCH_PATH: &str = "there is nothing at this path";
 
 /// Lets libFuzzer see what it cannot count in another process: each kind of answer is one of these.
@@ -89,16 +92,12 @@ impl Expected {
         Self::error(410, "the link with this code has expired")
     }
 
-    fn fits(&self, case: &Case, reply: &Reply) -> bool {
+    fn fits(&self, case: &Case, reply: &Reply, began: Timestamp, ended: Timestamp) -> bool {
         let has_body = case.method != "HEAD";
         self.status == reply.status
             && (!has_body || self.error.is_none() || self.error == reply.error())
             && (!has_body || self.body.is_none() || self.body == serde_json::from_slice(&reply.body).ok())
-            && (self.status != 302 || reply.header("location") == self.target().as_deref())
-    }
-
-    fn target(&self) -> Option<String> {
-        self.link.as_ref().map(|link| link.target.to_string())
+            && (self.status != 302 || self.link.as_ref().is_some_and(|link| leads(reply, link, began, ended)))
     }
 }
 
@@ -221,39 +220,56 @@ fn resolved(case: &Case, segment: &str, now: Timestamp) -> Expected {
     }
 }
 
+/// Sends the case. An answer that took as long as Redis may take tells of a slow machine: without the cache or the pool the
+/// right one is another. A component that waited in vain leaves Redis alone for a second, so the case waits too.
+fn answer(server: &mut Server, case: &Case) -> (Timestamp, Reply, Timestamp) {
+    const REDIS_BUDGET_MILLIS: u64 = 250;
+    for _ in 0..10 {
+        let began = now();
+        let reply = server.answer(case);
+        let ended = now();
+        if ended.millis_since(began) < REDIS_BUDGET_MILLIS {
+            return (began, reply, ended);
+        }
+        thread::sleep(Duration::from_millis(1100));
+    }
+    panic!("every answer takes as long as Redis may take, the last one to {case:?}");
+}
+
 /// Sends the case and compares what comes back. A failure of any kind ends the process: what else it was up to is moot.
 fn check(case: &Case, expect: impl Fn(&Case, Timestamp) -> Expected) {
     static SERVER: Mutex<Option<Server>> = Mutex::new(None);
     let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
     let server = server.get_or_insert_with(Server::start);
-    let began = now();
-    let reply = server.answer(case);
-    let ended = now();
+    let (began, reply, ended) = answer(server, case);
     tell(&reply);
     if !case.is_plain && reply.status == 400 && reply.body.is_empty() {
         // The host found nothing in it that it could hand to a component.
         return server.assert_alive();
     }
     assert_contract(case, &reply);
-    // Where the clock has just passed an expiry, either will do, and that the link had been found and then ended.
-    let mut fitting = vec![expect(case, began), expect(case, ended)];
-    if fitting[0].status == 302 && fitting[0].link.as_ref().is_some_and(|link| link.expiry.is_over(ended)) {
-        fitting.push(Expected::expired());
+    // What is right may have changed while the request was under way: every moment of it counts.
+    let moments = began.unix_millis()..=ended.unix_millis().max(began.unix_millis());
+    let mut expected: Vec<_> = moments.map(|at| expect(case, Timestamp::from_unix_millis(at))).collect();
+    let ends = |link: &Link| link.expiry.is_over(ended);
+    if expected.iter().any(|expected| expected.status == 302 && expected.link.as_ref().is_some_and(ends)) {
+        // It was found, and then it ended.
+        expected.push(Expected::expired());
     }
-    let expected = fitting.iter().find(|expected| expected.fits(case, &reply));
-    let expected = expected.unwrap_or_else(|| panic!("expected {fitting:?}, got {reply:?} to {case:?}"));
-    match (reply.status, &expected.link) {
-        (302, Some(link)) => assert_kept_no_longer(link, &reply, began, ended),
-        (201, Some(link)) => {
-            let code = assert_told(expected, &reply);
-            let stored = server.created();
-            let [stored] = stored.as_slice() else { panic!("{stored:?} for one link of {case:?}") };
-            assert_eq!((&stored.code, &stored.url), (&code, &link.target.to_string()), "{case:?}");
-            // That of a link whose creator names none counts from some time in between.
-            let apart = stored.expires_at.abs_diff(link.expiry.at().unix_millis());
-            assert!(apart <= ended.millis_since(began), "{stored:?}, {apart} ms from {link:?} of {case:?}");
-        }
-        _ => assert!(server.created().is_empty(), "{:?} is nobody's, after {reply:?}", server.created()),
+    let fitting = expected.iter().find(|expected| expected.fits(case, &reply, began, ended));
+    let fitting = fitting.unwrap_or_else(|| {
+        panic!("expected {:?} to {:?}, got {reply:?} to {case:?}", expected.first(), expected.last())
+    });
+    if let (201, Some(link)) = (reply.status, &fitting.link) {
+        let code = assert_told(fitting, &reply);
+        let stored = server.created();
+        let [stored] = stored.as_slice() else { panic!("{stored:?} for one link of {case:?}") };
+        assert_eq!((&stored.code, &stored.url), (&code, &link.target.to_string()), "{case:?}");
+        // That of a link whose creator names none counts from some time in between.
+        let apart = stored.expires_at.abs_diff(link.expiry.at().unix_millis());
+        assert!(apart <= ended.millis_since(began), "{stored:?}, {apart} ms from {link:?} of {case:?}");
+    } else {
+        assert!(server.created().is_empty(), "{:?} is nobody's, after {reply:?}", server.created());
     }
     server.now_and_then_assert_alive();
 }
@@ -271,17 +287,13 @@ fn tell(reply: &Reply) {
     ANSWERS[counter].fetch_add(1, Ordering::Relaxed);
 }
 
-/// No shared cache may keep a redirect to the second in which the link ends.
-fn assert_kept_no_longer(link: &Link, reply: &Reply, began: Timestamp, ended: Timestamp) {
+/// Whether it is a redirect to the link. No shared cache may keep one to the second in which the link ends.
+fn leads(reply: &Reply, link: &Link, began: Timestamp, ended: Timestamp) -> bool {
     let may_keep = |now| (link.expiry.millis_left(now) / 1000).saturating_sub(1).min(EDGE_TTL);
-    let caching = reply.header("cache-control").unwrap_or_default();
-    let edge_ttl =
-        caching.strip_prefix("public, max-age=0, s-maxage=").and_then(|seconds| seconds.parse().ok());
-    let edge_ttl: u64 = edge_ttl.unwrap_or_else(|| panic!("{caching:?}"));
-    assert!(
-        (may_keep(ended)..=may_keep(began)).contains(&edge_ttl),
-        "{link:?} is kept for {edge_ttl} s: {reply:?}"
-    );
+    let caching = reply.header("cache-control").and_then(|caching| caching.strip_prefix(CACHING));
+    let edge_ttl: Option<u64> = caching.and_then(|seconds| seconds.parse().ok());
+    reply.header("location") == Some(link.target.to_string().as_str())
+        && edge_ttl.is_some_and(|edge_ttl| (may_keep(ended)..=may_keep(began)).contains(&edge_ttl))
 }
 
 /// The code that the creator is told: the one that is expected, or else a well-formed one.
