@@ -4,15 +4,11 @@ use std::{
     cell::{Cell, OnceCell},
     rc::Rc,
     thread::LocalKey,
-    time::Duration,
 };
 
 use spin_sdk::wit_bindgen::rt::async_support::backpressure_inc;
 
-use crate::{answer::Answer, bounded::within, log, settings::SettingError};
-
-/// How long the settings may take to be read: their provider may be a server of its own.
-const BUDGET: Duration = Duration::from_secs(3);
+use crate::{answer::Answer, log, settings::SettingError};
 
 /// The place of an instance's state.
 pub type Slot<T> = OnceCell<Rc<T>>;
@@ -20,7 +16,7 @@ pub type Slot<T> = OnceCell<Rc<T>>;
 /// The instance's state, built on first use. Requests that arrive together may each build one; the first is kept.
 ///
 /// # Errors
-/// The answer to give when a setting cannot be used, or the settings cannot be read in time; the log says what it was.
+/// The answer to give when a setting cannot be used; which one is logged.
 pub async fn state<T>(
     slot: &'static LocalKey<Slot<T>>,
     build: impl AsyncFnOnce() -> Result<T, SettingError>,
@@ -28,15 +24,11 @@ pub async fn state<T>(
     if let Some(state) = slot.with(|slot| slot.get().cloned()) {
         return Ok(state);
     }
-    match within(BUDGET, build()).await {
-        Some(Ok(state)) => Ok(slot.with(|slot| slot.get_or_init(|| Rc::new(state)).clone())),
-        Some(Err(error)) => {
+    match build().await {
+        Ok(state) => Ok(slot.with(|slot| slot.get_or_init(|| Rc::new(state)).clone())),
+        Err(error) => {
             log::failure("configure", &error.to_string());
             Err(Answer::internal())
-        }
-        None => {
-            log::failure("configure", "the settings cannot be read in time");
-            Err(Answer::unavailable())
         }
     }
 }

@@ -7,7 +7,10 @@ use std::{fmt, str::FromStr, time::Duration};
 use shortlink_core::{Authority, LifetimeLimits};
 use url::Url;
 
-use crate::answer::RedirectCaching;
+use crate::{answer::RedirectCaching, bounded::within};
+
+/// How long a variable may take: its provider may be a server of its own.
+const BUDGET: Duration = Duration::from_secs(3);
 
 /// A variable that is missing or has a value that cannot be used.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,7 +36,9 @@ pub struct SpinVariables;
 
 impl Variables for SpinVariables {
     async fn get(&self, name: &str) -> Result<String, String> {
-        spin_sdk::variables::get(name).await.map_err(|error| match error {
+        let value = within(BUDGET, spin_sdk::variables::get(name)).await;
+        let value = value.ok_or("cannot be read: no answer in time")?;
+        value.map_err(|error| match error {
             spin_sdk::variables::Error::Undefined(_) => "is not defined for this component".into(),
             other => format!("cannot be read: {other}"),
         })
