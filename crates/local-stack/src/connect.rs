@@ -27,11 +27,13 @@ pub fn spin_variables(
         ("redis_cache_port", ports.cache.to_string()),
         ("redis_cache_user", "shortlink_app".to_owned()),
         ("redis_cache_password", secrets.app.clone()),
+        ("redis_cache_database", "0".to_owned()),
         ("redis_cache_tls", mode.clone()),
         ("redis_codes_host", host),
         ("redis_codes_port", ports.codes.to_string()),
         ("redis_codes_user", "shortlink_app".to_owned()),
         ("redis_codes_password", secrets.app.clone()),
+        ("redis_codes_database", "0".to_owned()),
         ("redis_codes_tls", mode),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

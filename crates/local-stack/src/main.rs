@@ -19,7 +19,7 @@ Ports, each on 127.0.0.1:
   SHORT_LINK_CACHE_PORT     6379  Redis, the cache
   SHORT_LINK_CODES_PORT     6380  Redis, the pool of codes
 Other variables:
-  SHORT_LINK_HOST           spin | local-host; else spin if it is on the PATH
+  SHORT_LINK_HOST           spin | local-host; else spin if 4.1 or newer is on the PATH
   SHORT_LINK_TLS            on | off; TLS to Postgres and both Redis, with certificates of its own
   SHORT_LINK_CODES_TARGET   100000; how many codes the pool holds
   SHORT_LINK_CREATE_RATE, SHORT_LINK_CREATE_BURST, SHORT_LINK_MISS_RATE, SHORT_LINK_MISS_BURST

@@ -27,7 +27,7 @@ pub(crate) struct Programs {
 impl Programs {
     /// Finds all of them, or tells which are missing and how to install them.
     pub(crate) fn find() -> Result<Self> {
-        let redis = find("redis-server").filter(|path| is_recent(path, REDIS));
+        let redis = everywhere("redis-server").find(|path| is_recent(path, REDIS));
         let (postgres, nginx) = (postgres_directory(), find("nginx"));
         let missing: Vec<&str> = [
             ("postgres (15 or newer)", postgres.is_none()),
@@ -50,17 +50,25 @@ impl Programs {
 
 /// The program of that name on the PATH, or where it usually is.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
-    on_path(name)
-        .or_else(|| USUAL.iter().map(|directory| Path::new(directory).join(name)).find(|path| runs(path)))
+    everywhere(name).next()
 }
 
 /// The program of that name on the PATH.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .filter(|directory| directory.is_absolute())
-        .map(|directory| directory.join(name))
-        .find(|path| runs(path))
+    all_on_path(name).next()
+}
+
+/// All programs of that name, those on the PATH first.
+fn everywhere(name: &str) -> impl Iterator<Item = PathBuf> {
+    let usual = USUAL.iter().map(move |directory| Path::new(directory).join(name));
+    all_on_path(name).chain(usual.filter(|path| runs(path)))
+}
+
+fn all_on_path(name: &str) -> impl Iterator<Item = PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let directories: Vec<PathBuf> =
+        env::split_paths(&path).filter(|directory| directory.is_absolute()).collect();
+    directories.into_iter().map(move |directory| directory.join(name)).filter(|path| runs(path))
 }
 
 /// A binary of this workspace, from the directory of the running one or the one above it (tests run in `deps/`).

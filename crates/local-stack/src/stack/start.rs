@@ -72,10 +72,7 @@ pub fn start(options: &StartOptions, report: &mut dyn FnMut(&str)) -> Result<Sta
         match state.condition() {
             Condition::Stopped => {}
             Condition::Running if ready_within(state.ports.proxy, Duration::from_secs(3)) => {
-                report("already running");
-                if state.ports != options.ports {
-                    report("on the ports of its start: stop it first to have it on others");
-                }
+                report("already running, with the ports and settings of its start");
                 return Ok(state.clone());
             }
             Condition::Running => {

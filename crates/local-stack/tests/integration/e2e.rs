@@ -239,7 +239,7 @@ impl Stack {
         let mut command = Command::new(env!("CARGO_BIN_EXE_local-stack"));
         command.arg("--root").arg(&self.root).args(arguments);
         command.envs(port_variables(&self.ports)).env("SHORT_LINK_CODES_TARGET", "5000");
-        command.env("SPIN_VARIABLE_EDGE_TTL_SECONDS", "7").env("SPIN_VARIABLE_POSTGRES_PORT", "1");
+        command.env("SPIN_VARIABLE_EDGE_TTL_SECONDS", "7").env("SPIN_VARIABLE_REDIS_CODES_DATABASE", "1");
         Output::of(command)
     }
 
