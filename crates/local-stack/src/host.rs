@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -79,8 +79,7 @@ impl Program {
 
 /// Whether a program of that name is the one that is meant, and new enough: others are called `spin` too.
 fn is_spin(path: &Path) -> bool {
-    let output = Command::new(path).arg("--version").stdin(Stdio::null()).output();
-    output.is_ok_and(|output| is_recent(&String::from_utf8_lossy(&output.stdout)))
+    programs::version(path).is_some_and(|version| is_recent(&version))
 }
 
 /// Whether `spin --version` has said this for a version that runs the components, 4.1 or newer.

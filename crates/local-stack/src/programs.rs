@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
@@ -84,10 +84,13 @@ pub(crate) fn runs(path: &Path) -> bool {
 
 /// Whether a server is of that major version or a newer one.
 fn is_recent(path: &Path, oldest: u32) -> bool {
-    let output = Command::new(path).arg("--version").output();
-    output.is_ok_and(|output| {
-        major(&String::from_utf8_lossy(&output.stdout)).is_some_and(|major| major >= oldest)
-    })
+    version(path).and_then(|version| major(&version)).is_some_and(|major| major >= oldest)
+}
+
+/// What a program says to `--version`.
+pub(crate) fn version(path: &Path) -> Option<String> {
+    let output = Command::new(path).arg("--version").stdin(Stdio::null()).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The first number of what `--version` says.

@@ -7,6 +7,9 @@ use shortlink_core::{Code, CodeError, CreateError, Expiry, Link, Problems, Times
 
 use crate::log;
 
+/// The path under which links are: each has its code for a further segment.
+pub const LINKS: &str = "/v1/shortlink";
+
 /// A header's name, in lower case, and its value.
 pub type Header = (&'static str, Cow<'static, str>);
 
@@ -88,7 +91,7 @@ impl Answer {
 
     /// 201 with the code of a new link.
     pub fn created(code: &Code) -> Self {
-        Self::envelope(201, Created { code: code.as_str() }).with("location", format!("/v1/shortlink/{code}"))
+        Self::envelope(201, Created { code: code.as_str() }).with("location", format!("{LINKS}/{code}"))
     }
 
     /// 204 to an `OPTIONS` request.

@@ -10,7 +10,7 @@ use spin_sdk::wasip3::{
 
 use super::with_cors;
 use crate::{
-    answer::Answer,
+    answer::{Answer, LINKS},
     cache::RedisCache,
     http::{self, BodyError, Incoming, Verb},
     instance::{self, Slot, Term},
@@ -23,7 +23,6 @@ use crate::{
     store::PostgresStore,
 };
 
-const PATH: &str = "/v1/shortlink";
 const METHODS: &str = "POST, OPTIONS";
 /// The longest body, in bytes.
 const BODY_LIMIT: usize = 32 * 1024;
@@ -110,7 +109,7 @@ fn refusal(request: &Incoming) -> Option<Answer> {
 pub async fn respond(request: Request) -> Result<Response, ErrorCode> {
     TERM.with(Term::count);
     let request = Incoming::new(request);
-    if request.path() != PATH {
+    if request.path() != LINKS {
         return http::response(request.refuse(Answer::no_such_path()).await);
     }
     let answer = match instance::state(&STATE, State::build).await {

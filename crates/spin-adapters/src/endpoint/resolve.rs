@@ -10,7 +10,7 @@ use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 
 use super::with_cors;
 use crate::{
-    answer::Answer,
+    answer::{Answer, LINKS},
     cache::RedisCache,
     http::{self, Incoming, Prepared, Verb},
     instance::{self, Slot},
@@ -23,8 +23,6 @@ use crate::{
     store::PostgresStore,
 };
 
-/// What stands before the code in a path.
-const BEFORE_CODE: &str = "/v1/shortlink/";
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
 struct State {
@@ -146,7 +144,7 @@ pub async fn respond(request: Request) -> Result<Response, ErrorCode> {
 
 /// The one segment of a path that should be a code; whether it is one, is another question.
 fn segment(path: &str) -> Option<&str> {
-    path.strip_prefix(BEFORE_CODE).filter(|segment| !segment.contains('/'))
+    path.strip_prefix(LINKS)?.strip_prefix('/').filter(|segment| !segment.contains('/'))
 }
 
 #[cfg(test)]
@@ -157,8 +155,14 @@ mod tests {
     fn a_code_is_all_there_is_behind_the_prefix() {
         assert_eq!(segment("/v1/shortlink/abc"), Some("abc"));
         assert_eq!(segment("/v1/shortlink/a%2Fb"), Some("a%2Fb"));
-        for path in ["//v1/shortlink/abc", "/v1/shortlink/abc/", "/v1/shortlink//abc", "/v1/shortlink", "abc"]
-        {
+        for path in [
+            "//v1/shortlink/abc",
+            "/v1/shortlink/abc/",
+            "/v1/shortlink//abc",
+            "/v1/shortlink",
+            "/v1/shortlinkabc",
+            "abc",
+        ] {
             assert_eq!(segment(path), None, "{path}");
         }
     }
