@@ -1,17 +1,175 @@
-//! `GET /v1/shortlink/{code}`.
+//! `GET /v1/shortlink/{code}`: redirects to a link's target.
+//!
+//! A link that this instance resolved in the last seconds is in its memory ([`HotLinks`]). Any other one is looked up by
+//! [`resolve_link`]: in the redirect cache in Redis, then in Postgres, which fills the cache.
 
-use shortlink_spin_adapters::endpoint::resolve;
-use spin_sdk::wasip3::{
-    exports::http::handler::Guest,
-    http::types::{ErrorCode, Request, Response},
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "a panic in a guest fails the requests beside it too"
+    )
+)]
+
+mod answers;
+mod bindings;
+
+use std::{cell::OnceCell, rc::Rc, time::Duration};
+
+use shortlink_core::{Code, HotLinks, Link, Lookup, Timestamp, resolve_link};
+use shortlink_guest::{
+    answer::{Answer, LINKS},
+    deadline::Deadline,
+    host,
+    http::{self, Incoming, Prepared, Verb},
+    instance::{self, Slot},
+    settings::{AllowedOrigins, CachingSettings, SettingError, SpinVariables},
 };
+use shortlink_spin_adapters::{
+    postgres::{Postgres, PostgresSettings, PostgresStore},
+    redis::{Redis, RedisCache, RedisSettings},
+};
+use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 
-struct Component;
+const METHODS: &str = "GET, HEAD, OPTIONS";
+/// How long a request may take until its last statement begins. That statement takes 4 s at most, and a front door waits
+/// for 15 s.
+const BUDGET: Duration = Duration::from_secs(5);
 
-spin_sdk::wasip3::http::service::export!(Component);
+struct State {
+    caching: CachingSettings,
+    origins: AllowedOrigins,
+    hot: HotLinks<Rc<HotLink>>,
+    cache: RedisCache,
+    store: PostgresStore,
+}
 
-impl Guest for Component {
-    async fn handle(request: Request) -> Result<Response, ErrorCode> {
-        resolve::respond(request).await
+/// A link in the instance's memory.
+struct HotLink {
+    link: Link,
+    /// Its redirect, once a second request has asked for it, for as long as it is the same for everybody.
+    prepared: OnceCell<Prepared>,
+}
+
+thread_local! {
+    static STATE: Slot<State> = const { Slot::new() };
+}
+
+impl State {
+    async fn build() -> Result<Self, SettingError> {
+        let variables = &SpinVariables;
+        let caching = CachingSettings::read(variables).await?;
+        Ok(Self {
+            hot: HotLinks::new(caching.hot_link_ttl),
+            caching,
+            origins: AllowedOrigins::read(variables).await?,
+            cache: RedisCache::new(Redis::new(RedisSettings::read(variables, "redis_cache").await?)),
+            store: PostgresStore::new(Postgres::new(PostgresSettings::read(variables).await?)),
+        })
+    }
+
+    async fn respond(&self, request: Incoming, segment: &str) -> Result<Response, ErrorCode> {
+        let origin = request.origin(&self.origins);
+        let answer = match request.verb() {
+            Verb::Get => {
+                let now = host::now();
+                match Code::parse(segment) {
+                    Err(error) => answers::not_a_code(error),
+                    Ok(code) => match self.hot.get(&code, now) {
+                        Some(hot) => return self.redirect_hot(&hot, now, origin.as_deref()),
+                        None => self.resolve(&code, now).await.unwrap_or_else(|refusal| refusal),
+                    },
+                }
+            }
+            Verb::Options => Answer::options(METHODS),
+            Verb::Post | Verb::Other => request.refuse(Answer::wrong_method(METHODS)).await,
+        };
+        http::response(answer.with_cors(&self.origins, origin.as_deref()))
+    }
+
+    /// The answer for a code that is not in the instance's memory.
+    async fn resolve(&self, code: &Code, asked: Timestamp) -> Result<Answer, Answer> {
+        let store = self.store.until(Deadline::after(BUDGET));
+        let lookup = resolve_link(code, asked, self.caching.cache_ttl, &self.cache, &store).await;
+        match lookup.map_err(|error| Answer::store_failed("resolve", &error))? {
+            Lookup::Live(link) => {
+                // The look-up may have taken seconds, in which the link came nearer to its end.
+                let now = host::now();
+                if link.expiry.is_expired(now) {
+                    return Err(answers::expired());
+                }
+                let answer = answers::redirect(&link, now, self.caching.redirect);
+                let expiry = link.expiry;
+                self.hot.put(code, Rc::new(HotLink { link, prepared: OnceCell::new() }), expiry, asked);
+                Ok(answer)
+            }
+            Lookup::Expired => Err(answers::expired()),
+            Lookup::Unknown => Err(answers::unknown()),
+        }
+    }
+
+    /// The redirect to a link in the instance's memory: the same response again, where it is the same for everybody.
+    fn redirect_hot(
+        &self,
+        hot: &HotLink,
+        now: Timestamp,
+        origin: Option<&str>,
+    ) -> Result<Response, ErrorCode> {
+        let caching = self.caching.redirect;
+        let answer = || answers::redirect(&hot.link, now, caching).with_cors(&self.origins, origin);
+        if self.origins != AllowedOrigins::Any || caching.is_cut_by(hot.link.expiry, now) {
+            return http::response(answer());
+        }
+        match hot.prepared.get() {
+            Some(prepared) => prepared.response(),
+            None => {
+                let prepared = Prepared::new(answer())?;
+                hot.prepared.get_or_init(|| prepared).response()
+            }
+        }
+    }
+}
+
+/// Answers a request.
+async fn respond(request: Request) -> Result<Response, ErrorCode> {
+    let request = Incoming::new(request);
+    let path = request.path();
+    let Some(segment) = segment(&path) else {
+        return http::response(request.refuse(Answer::no_such_path()).await);
+    };
+    match instance::state(&STATE, State::build).await {
+        Ok(state) => state.respond(request, segment).await,
+        Err(answer) => http::response(answer),
+    }
+}
+
+/// The one segment of a path that should be a code; whether it is one, is another question. The host's router takes
+/// `//v1/shortlink/a/` for this path too. A front door does not, and would not cache such requests.
+fn segment(path: &str) -> Option<&str> {
+    path.strip_prefix(LINKS)?.strip_prefix('/').filter(|segment| !segment.contains('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::segment;
+
+    #[test]
+    fn a_code_is_all_there_is_behind_the_prefix() {
+        assert_eq!(segment("/v1/shortlink/abc"), Some("abc"));
+        assert_eq!(segment("/v1/shortlink/a%2Fb"), Some("a%2Fb"));
+        for path in [
+            "//v1/shortlink/abc",
+            "/v1/shortlink/abc/",
+            "/v1/shortlink//abc",
+            "/v1/shortlink",
+            "/v1/shortlinkabc",
+            "abc",
+        ] {
+            assert_eq!(segment(path), None, "{path}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! | value | meaning |
 //! | --- | --- |
 //! | `<expires_at, Unix ms> <url>` | a link |
+//! | `never <url>` | a link without an end |
 //! | `-` | no link has this code |
 //! | `x` | the link with this code has expired |
 
@@ -12,32 +13,40 @@ use crate::{
     code::Code,
     expiry::Expiry,
     link::{Link, Lookup},
-    ports::Write,
     target_url::TargetUrl,
     time::Timestamp,
 };
 
-/// How long the cache remembers that there is no live link. Also the longest that a link created while the cache
-/// refuses writes can stay hidden.
+/// How long the cache holds that there is no live link. Also the longest that a link created while the cache refuses
+/// writes can stay hidden.
 pub const NEGATIVE_LIFETIME: Duration = Duration::from_secs(10);
 
 /// The lifetimes of links differ by a part of this: those that came into the cache together do not leave it together.
 const JITTER_STEPS: u32 = 1024;
 
+/// What an entry does to one that is already there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// It replaces the other.
+    Replace,
+    /// It is dropped: the other may be newer.
+    KeepExisting,
+}
+
 /// An entry for the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// What is kept.
+    /// Its text.
     pub value: String,
-    /// For how long at most.
+    /// How long it is held at most.
     pub lifetime: Duration,
     /// Whether it may replace what is there.
     pub write: Write,
 }
 
-/// What to keep in the cache of a look-up; `None` when nothing is worth keeping. A link is kept for nine tenths of
-/// `longest` to all of it, depending on its code, and never past its expiry. It replaces anything; that there is none
-/// never does, so that it cannot hide a new link.
+/// The cache entry of a look-up; `None` when it is not worth one. A link is held for nine tenths of `longest` to all of it,
+/// depending on its code, and never past its expiry. It replaces any entry; the entry for no link replaces none, so that
+/// it cannot hide a new link.
 #[must_use]
 pub fn encode(code: &Code, lookup: &Lookup, now: Timestamp, longest: Duration) -> Option<Entry> {
     let none =
@@ -46,7 +55,7 @@ pub fn encode(code: &Code, lookup: &Lookup, now: Timestamp, longest: Duration) -
         Lookup::Live(link) => {
             let left = Duration::from_millis(link.expiry.millis_left(now));
             let lifetime = longest.saturating_sub(jitter(code, longest)).min(left);
-            let value = format!("{} {}", link.expiry.at().unix_millis(), link.target);
+            let value = format!("{} {}", link.expiry, link.target);
             (!lifetime.is_zero()).then_some(Entry { value, lifetime, write: Write::Replace })
         }
         Lookup::Unknown => Some(none("-")),
@@ -64,7 +73,7 @@ fn jitter(code: &Code, longest: Duration) -> Duration {
     longest.mul_f64(0.1 * f64::from(step) / f64::from(JITTER_STEPS))
 }
 
-/// Reads a value back. `None`, a miss, for anything that [`encode`] did not write and for a link that is over: its code
+/// Reads a value back. `None`, a miss, for anything that [`encode`] did not write and for a link that has expired: its code
 /// may have a new one.
 #[must_use]
 pub fn decode(value: &[u8], now: Timestamp) -> Option<Lookup> {
@@ -72,10 +81,10 @@ pub fn decode(value: &[u8], now: Timestamp) -> Option<Lookup> {
         b"-" => Some(Lookup::Unknown),
         b"x" => Some(Lookup::Expired),
         _ => {
-            let (at, target) = std::str::from_utf8(value).ok()?.split_once(' ')?;
-            let expiry = Expiry::stored(Timestamp::from_unix_millis(at.parse().ok()?));
+            let (expiry, target) = std::str::from_utf8(value).ok()?.split_once(' ')?;
+            let expiry = Expiry::decode(expiry)?;
             let target = TargetUrl::stored(target)?;
-            (!expiry.is_over(now)).then_some(Lookup::Live(Link { target, expiry }))
+            (!expiry.is_expired(now)).then_some(Lookup::Live(Link { target, expiry }))
         }
     }
 }
@@ -119,6 +128,17 @@ mod tests {
     }
 
     #[test]
+    fn a_link_without_an_end_is_read_back_and_held_as_long_as_any_other() {
+        let lookup = |expiry| {
+            Lookup::Live(Link { target: TargetUrl::parse("https://example.com/", &[]).unwrap(), expiry })
+        };
+        let entry = encode(&code(), &lookup(Expiry::Never), NOW, HOUR).unwrap();
+        assert_eq!(entry.value, "never https://example.com/");
+        assert_eq!(entry.lifetime, encode(&code(), &live(7_200_000), NOW, HOUR).unwrap().lifetime);
+        assert_eq!(decode(entry.value.as_bytes(), NOW), Some(lookup(Expiry::Never)));
+    }
+
+    #[test]
     fn a_link_is_kept_no_longer_than_it_lives() {
         let lifetime = encode(&code(), &live(1500), NOW, HOUR).unwrap().lifetime;
         assert_eq!(lifetime, Duration::from_millis(1500));
@@ -126,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_is_over_is_a_miss() {
+    fn an_expired_link_is_a_miss() {
         let entry = encode(&code(), &live(1), NOW, HOUR).unwrap();
         assert_eq!(decode(entry.value.as_bytes(), Timestamp::from_unix_millis(NOW.unix_millis() + 1)), None);
     }
 
     #[test]
-    fn that_there_is_no_link_never_replaces_an_entry() {
+    fn the_entry_for_no_link_never_replaces_another() {
         for lookup in [Lookup::Unknown, Lookup::Expired] {
             let entry = encode(&code(), &lookup, NOW, HOUR).unwrap();
             assert_eq!((entry.lifetime, entry.write), (NEGATIVE_LIFETIME, Write::KeepExisting));
@@ -150,7 +170,8 @@ mod tests {
             b"8200000 ",
             b"8200000 javascript:alert(1)",
             b"8200000 https://example.com/\r\nSet-Cookie: a=b",
-            b"never https://example.com/",
+            b"Never https://example.com/",
+            b"-1x https://example.com/",
             b"8200000 https://example.com/\xff",
         ] {
             assert_eq!(decode(value, NOW), None, "{value:?}");
@@ -161,7 +182,7 @@ mod tests {
         #[test]
         fn decoding_never_panics_and_gives_only_live_links(value in proptest::collection::vec(any::<u8>(), 0..80)) {
             if let Some(Lookup::Live(link)) = decode(&value, NOW) {
-                prop_assert!(!link.expiry.is_over(NOW));
+                prop_assert!(!link.expiry.is_expired(NOW));
             }
         }
     }

@@ -25,9 +25,9 @@ pub enum CreateError {
     /// A live link has the alias.
     #[error("the alias is in use")]
     AliasTaken,
-    /// By the store's clock, which decides, the link is expired already.
-    #[error("the link is over before it begins")]
-    Over,
+    /// By the store's clock, which decides, the link has already expired.
+    #[error("the link has already expired")]
+    AlreadyExpired,
     /// Every generated code that was tried has a live link.
     #[error("found no free code")]
     NoFreeCode,
@@ -38,7 +38,7 @@ pub enum CreateError {
 
 /// Stores a link under its alias or a generated code, and returns that code once the link is durable.
 ///
-/// `random` gives 64 evenly distributed bits a call; `cache_ttl` is the longest that the cache keeps the link.
+/// `random` gives 64 evenly distributed bits a call; `cache_ttl` is the longest that the cache holds the link.
 ///
 /// # Errors
 /// [`CreateError`]; then no caller was promised a link.
@@ -57,7 +57,7 @@ pub async fn create_link(
         match store.create(&new).await? {
             Claim::Created => new,
             Claim::Taken => return Err(CreateError::AliasTaken),
-            Claim::Over => return Err(CreateError::Over),
+            Claim::AlreadyExpired => return Err(CreateError::AlreadyExpired),
         }
     } else {
         store_generated(link, store, pool, &mut random).await?
@@ -65,7 +65,7 @@ pub async fn create_link(
     let NewLink { code, link, is_custom } = stored;
     if let Some(entry) = cache_entry::encode(&code, &Lookup::Live(link), now, cache_ttl) {
         if is_custom {
-            // Before the answer, not after it: somebody may have asked for this alias, and "no such link" is cached.
+            // Before the answer: somebody may have asked for this alias, so that "no such link" is cached.
             cache.put(&code, entry).await;
         } else {
             // Nobody has asked for a code that was just generated.
@@ -90,7 +90,7 @@ async fn store_generated(
         match store.create(&new).await? {
             Claim::Created => return Ok(new),
             Claim::Taken => {}
-            Claim::Over => return Err(CreateError::Over),
+            Claim::AlreadyExpired => return Err(CreateError::AlreadyExpired),
         }
     }
     Err(CreateError::NoFreeCode)
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_the_pool_hands_out_again_is_passed_over() {
+    fn a_code_that_the_pool_hands_out_again_is_skipped() {
         let world = World::new();
         world.pool.fill(["aaaaaaa"]);
         world.create("https://one.example/", None).unwrap();
@@ -199,11 +199,11 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_of_the_store_decides_whether_a_link_is_over() {
+    fn the_clock_of_the_store_decides_whether_a_link_has_expired() {
         let world = World::new();
         world.store.set_now(NOW.plus_days(14));
-        assert_eq!(world.create("https://one.example/", None), Err(CreateError::Over));
-        assert_eq!(world.create("https://one.example/", Some("my-link")), Err(CreateError::Over));
+        assert_eq!(world.create("https://one.example/", None), Err(CreateError::AlreadyExpired));
+        assert_eq!(world.create("https://one.example/", Some("my-link")), Err(CreateError::AlreadyExpired));
     }
 
     #[test]

@@ -1,12 +1,25 @@
 //! When a link ends.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use crate::time::Timestamp;
 
-/// The time from which on a link is expired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Expiry(Timestamp);
+/// The longest life that a setting may give links, in days: a century. Everything on the way of a link carries it.
+pub const MAX_LIFETIME_DAYS: u32 = 36_500;
+
+/// How an expiry without an end is written in the cache and by the database.
+const NEVER: &str = "never";
+
+/// When a link expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// The link is expired from this time on.
+    At(Timestamp),
+    /// The link has no end.
+    Never,
+}
 
 /// How long links may live, in days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,37 +60,59 @@ impl Expiry {
         if at > now.plus_days(limits.max_ttl_days) {
             return Err(ExpiryError::TooFar { max_ttl_days: limits.max_ttl_days });
         }
-        Ok(Self(at))
+        Ok(Self::At(at))
     }
 
     /// The expiry of a link whose creator names none.
     #[must_use]
     pub fn default_from(now: Timestamp, limits: LifetimeLimits) -> Self {
-        Self(now.plus_days(limits.default_ttl_days))
+        Self::At(now.plus_days(limits.default_ttl_days))
     }
 
     /// The expiry of a link that is already stored.
     #[must_use]
     pub const fn stored(at: Timestamp) -> Self {
-        Self(at)
+        Self::At(at)
     }
 
-    /// The time from which on the link is expired.
+    /// Reads an expiry back from the cache or the database; see its `Display`.
     #[must_use]
-    pub const fn at(self) -> Timestamp {
-        self.0
+    pub fn decode(text: &str) -> Option<Self> {
+        if text == NEVER {
+            return Some(Self::Never);
+        }
+        text.parse().ok().map(|millis| Self::At(Timestamp::from_unix_millis(millis)))
+    }
+
+    /// The time from which on the link is expired; `None` for a link without an end.
+    #[must_use]
+    pub const fn at(self) -> Option<Timestamp> {
+        match self {
+            Self::At(at) => Some(at),
+            Self::Never => None,
+        }
     }
 
     /// Whether the link is expired at this time; it is from the very millisecond of its expiry on.
     #[must_use]
-    pub fn is_over(self, now: Timestamp) -> bool {
-        self.0 <= now
+    pub fn is_expired(self, now: Timestamp) -> bool {
+        self.at().is_some_and(|at| at <= now)
     }
 
-    /// Milliseconds that the link has left; 0 when it is expired.
+    /// Milliseconds until the link expires; 0 when it has, [`u64::MAX`] when it never does.
     #[must_use]
     pub fn millis_left(self, now: Timestamp) -> u64 {
-        self.0.millis_since(now)
+        self.at().map_or(u64::MAX, |at| at.millis_since(now))
+    }
+}
+
+/// Unix milliseconds, or `never`.
+impl fmt::Display for Expiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(at) => at.unix_millis().fmt(f),
+            Self::Never => f.write_str(NEVER),
+        }
     }
 }
 
@@ -98,11 +133,39 @@ mod tests {
 
     #[test]
     fn a_time_without_an_offset_is_refused() {
-        for text in
-            ["2027-01-15T09:00:00", "2027-01-15", "1800000000", "", "tomorrow", "2027-02-30T00:00:00Z"]
-        {
+        for text in [
+            "2027-01-15T09:00:00",
+            "2027-01-15",
+            "1800000000",
+            "",
+            "tomorrow",
+            "2027-02-30T00:00:00Z",
+            "never",
+        ] {
             assert_eq!(Expiry::parse(text, NOW, LIMITS), Err(ExpiryError::Format), "{text}");
         }
+    }
+
+    #[test]
+    fn a_leap_second_and_a_minus_that_is_not_ascii_are_refused() {
+        for text in ["2027-01-15T09:00:60Z", "2027-06-30T23:59:60Z", "2027-01-15T09:00:00\u{2212}05:00"] {
+            assert_eq!(Expiry::parse(text, NOW, LIMITS), Err(ExpiryError::Format), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_expiry_is_read_back_as_it_was_written() {
+        for expiry in [Expiry::stored(NOW), Expiry::stored(Timestamp::from_unix_millis(-1)), Expiry::Never] {
+            assert_eq!(Expiry::decode(&expiry.to_string()), Some(expiry));
+        }
+        assert_eq!(["", "-", "Never", "1.5", "99999999999999999999"].map(Expiry::decode), [None; 5]);
+    }
+
+    #[test]
+    fn a_link_without_an_end_never_expires() {
+        let end_of_time = Timestamp::from_unix_millis(i64::MAX);
+        assert!(!Expiry::Never.is_expired(end_of_time));
+        assert_eq!(Expiry::Never.millis_left(end_of_time), u64::MAX);
     }
 
     #[test]
@@ -122,8 +185,8 @@ mod tests {
     #[test]
     fn a_link_is_expired_from_its_expiry_on() {
         let expiry = Expiry::stored(NOW);
-        assert!(!expiry.is_over(Timestamp::from_unix_millis(NOW.unix_millis() - 1)));
-        assert!(expiry.is_over(NOW));
+        assert!(!expiry.is_expired(Timestamp::from_unix_millis(NOW.unix_millis() - 1)));
+        assert!(expiry.is_expired(NOW));
         assert_eq!(expiry.millis_left(NOW.plus_days(1)), 0);
     }
 
@@ -132,7 +195,8 @@ mod tests {
         fn parsing_never_panics_and_keeps_the_limits(text in "\\PC{0,40}|[0-9TtZz:.+-]{0,40}", now: i64) {
             let now = Timestamp::from_unix_millis(now);
             if let Ok(expiry) = Expiry::parse(&text, now, LIMITS) {
-                prop_assert!(expiry.at() > now && expiry.at() <= now.plus_days(1826));
+                let at = expiry.at().unwrap();
+                prop_assert!(at > now && at <= now.plus_days(1826));
             }
         }
 
@@ -140,7 +204,7 @@ mod tests {
         fn a_printed_time_is_read_back(seconds in 1_u32..157_766_400) {
             let at = NOW.unix_millis() + i64::from(seconds) * 1000;
             let text = chrono::DateTime::from_timestamp_millis(at).unwrap().to_rfc3339();
-            prop_assert_eq!(Expiry::parse(&text, NOW, LIMITS).map(|e| e.at().unix_millis()), Ok(at));
+            prop_assert_eq!(Expiry::parse(&text, NOW, LIMITS).map(|e| e.at().unwrap().unix_millis()), Ok(at));
         }
     }
 }

@@ -7,11 +7,11 @@ use std::{
 };
 
 use crate::{
-    cache_entry::Entry,
+    cache_entry::{Entry, Write},
     code::Code,
     expiry::Expiry,
     link::{Link, Lookup, NewLink},
-    ports::{Claim, CodePool, LinkCache, LinkStore, StoreError, Write},
+    ports::{Claim, CodePool, LinkCache, LinkStore, StoreError},
     time::Timestamp,
 };
 
@@ -50,7 +50,7 @@ impl FakeStore {
         self.full.set(true);
     }
 
-    /// Lets the link of this code be over now.
+    /// Lets the link of this code expire now.
     pub fn expire(&self, code: &str) {
         let mut links = self.links.borrow_mut();
         for (_, link) in links.iter_mut().filter(|(key, _)| key.as_str() == code) {
@@ -70,11 +70,11 @@ impl FakeStore {
     }
 
     fn claim(&self, new: &NewLink) -> Claim {
-        if new.link.expiry.is_over(self.now.get()) {
-            return Claim::Over;
+        if new.link.expiry.is_expired(self.now.get()) {
+            return Claim::AlreadyExpired;
         }
         let mut links = self.links.borrow_mut();
-        let held = links.get(&new.code).is_some_and(|link| !link.expiry.is_over(self.now.get()));
+        let held = links.get(&new.code).is_some_and(|link| !link.expiry.is_expired(self.now.get()));
         if held || self.full.get() {
             return Claim::Taken;
         }
@@ -85,7 +85,7 @@ impl FakeStore {
     fn look_up(&self, code: &Code) -> Lookup {
         match self.links.borrow().get(code) {
             None => Lookup::Unknown,
-            Some(link) if link.expiry.is_over(self.now.get()) => Lookup::Expired,
+            Some(link) if link.expiry.is_expired(self.now.get()) => Lookup::Expired,
             Some(link) => Lookup::Live(link.clone()),
         }
     }
@@ -140,7 +140,7 @@ impl LinkCache for FakeCache {
 pub struct FakePool(RefCell<VecDeque<Code>>);
 
 impl FakePool {
-    /// Adds codes at the end, passing over what is no code of a pool.
+    /// Adds codes at the end, skipping what is no code of a pool.
     pub fn fill<'a>(&self, codes: impl IntoIterator<Item = &'a str>) {
         let codes = codes.into_iter().filter_map(|code| Code::from_pool(code.as_bytes()).ok());
         self.0.borrow_mut().extend(codes);

@@ -22,24 +22,13 @@ pub struct NewLink {
     pub is_custom: bool,
 }
 
-/// What is known about a code. `L` is the link, or what was made of it.
+/// What is known about a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lookup<L = Link> {
+pub enum Lookup {
     /// A link that has not expired.
-    Live(L),
-    /// A link that is still on record, but over.
+    Live(Link),
+    /// A link that has expired and is still on record.
     Expired,
     /// No link, or one that is no longer on record.
     Unknown,
-}
-
-impl<L> Lookup<L> {
-    /// The same about what `make` makes of the link.
-    pub fn map<M>(self, make: impl FnOnce(L) -> M) -> Lookup<M> {
-        match self {
-            Self::Live(link) => Lookup::Live(make(link)),
-            Self::Expired => Lookup::Expired,
-            Self::Unknown => Lookup::Unknown,
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! What the use cases need from outside.
+//! Traits that the use cases depend on (ports).
 //!
 //! Only the store may fail: it alone knows the truth. The cache and the pool make things faster; an implementation
 //! whose cache or pool cannot answer in time reports that where it happens and behaves as if it were empty.
@@ -20,8 +20,8 @@ pub enum Claim {
     Created,
     /// A live link has the code; nothing was stored.
     Taken,
-    /// By the store's clock the link is expired already; nothing was stored.
-    Over,
+    /// By the store's clock the link has already expired; nothing was stored.
+    AlreadyExpired,
 }
 
 /// Why the store gave no answer. The text is for the log, never for a caller.
@@ -51,24 +51,15 @@ pub trait LinkStore {
     fn find(&self, code: &Code) -> impl Future<Output = Result<Lookup, StoreError>>;
 }
 
-/// How a cache entry treats one that is already there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Write {
-    /// It takes the other's place.
-    Replace,
-    /// It is dropped: the other may be newer.
-    KeepExisting,
-}
-
 /// A fast and forgetful copy of look-ups, keyed by code; see [`crate::cache_entry`] for the values.
 pub trait LinkCache {
     /// The value for a code; `None` when there is none or the cache cannot answer.
     fn get(&self, code: &Code) -> impl Future<Output = Option<Vec<u8>>>;
 
-    /// Keeps an entry, if the cache can.
+    /// Writes an entry, if the cache can; whoever waits for it cannot do without.
     fn put(&self, code: &Code, entry: Entry) -> impl Future<Output = ()>;
 
-    /// The same without anybody waiting for it: it may be done after the caller was answered.
+    /// Writes an entry without anybody waiting for it: it may be done after the caller was answered.
     fn put_soon(&self, code: &Code, entry: Entry);
 }
 

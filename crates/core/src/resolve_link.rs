@@ -1,63 +1,46 @@
-//! Following a link.
+//! Resolving a code to its link.
 
 use std::time::Duration;
 
 use crate::{
     cache_entry,
     code::Code,
-    hot_links::HotLinks,
-    link::{Link, Lookup},
+    link::Lookup,
     ports::{LinkCache, LinkStore, StoreError},
     time::Timestamp,
 };
 
-/// Looks a code up: among the links that this instance just followed, in the cache, in the store. `cache_ttl` is the
-/// longest that the cache keeps what the store said; `make` makes of a link what the memory keeps and the caller gets.
+/// Looks a code up in the cache, then in the store. `cache_ttl` is the longest that the cache holds what the store said. The
+/// caller may keep a live link in its own memory, such as [`crate::HotLinks`], and look there first.
 ///
 /// # Errors
 /// [`StoreError`] when the cache did not know and the store gave no answer: the code may well have a link.
-pub async fn resolve_link<L: Clone>(
+pub async fn resolve_link(
     code: &Code,
     now: Timestamp,
     cache_ttl: Duration,
-    make: impl FnOnce(Link) -> L,
-    hot: &HotLinks<L>,
     cache: &impl LinkCache,
     store: &impl LinkStore,
-) -> Result<Lookup<L>, StoreError> {
-    if let Some(link) = hot.get(code, now) {
-        return Ok(Lookup::Live(link));
+) -> Result<Lookup, StoreError> {
+    if let Some(lookup) = cache.get(code).await.and_then(|value| cache_entry::decode(&value, now)) {
+        return Ok(lookup);
     }
-    let cached = cache.get(code).await.and_then(|value| cache_entry::decode(&value, now));
-    let lookup = if let Some(lookup) = cached {
-        lookup
-    } else if let Some(link) = hot.get(code, now) {
-        // Another request brought it in while this one asked the cache.
-        return Ok(Lookup::Live(link));
-    } else {
-        let lookup = store.find(code).await?;
-        if let Some(entry) = cache_entry::encode(code, &lookup, now, cache_ttl) {
-            cache.put_soon(code, entry);
-        }
-        lookup
-    };
-    Ok(lookup.map(|link| {
-        let expiry = link.expiry;
-        hot.put(code, make(link), expiry, now)
-    }))
+    let lookup = store.find(code).await?;
+    if let Some(entry) = cache_entry::encode(code, &lookup, now, cache_ttl) {
+        cache.put_soon(code, entry);
+    }
+    Ok(lookup)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::convert::identity;
-
     use futures::executor::block_on;
 
     use super::*;
     use crate::{
         expiry::Expiry,
         fakes::{FakeCache, FakeStore},
-        link::NewLink,
+        link::{Link, NewLink},
         target_url::TargetUrl,
     };
 
@@ -82,32 +65,7 @@ mod tests {
         cache: &FakeCache,
         store: &FakeStore,
     ) -> Result<Lookup, StoreError> {
-        let nothing_hot = HotLinks::new(Duration::ZERO);
-        block_on(resolve_link(&Code::parse(code).unwrap(), now, HOUR, identity, &nothing_hot, cache, store))
-    }
-
-    #[test]
-    fn a_hot_link_needs_neither_cache_nor_store() {
-        let (store, cache, live) = world();
-        let hot = HotLinks::new(Duration::from_secs(1));
-        let code = Code::parse("my-link").unwrap();
-        let follow = |code: &Code| block_on(resolve_link(code, NOW, HOUR, identity, &hot, &cache, &store));
-        assert_eq!(follow(&code), Ok(live.clone()));
-        cache.insert("my-link", "-");
-        store.fail(true);
-        assert_eq!(follow(&code), Ok(live));
-    }
-
-    #[test]
-    fn that_there_is_no_link_is_not_remembered() {
-        let (store, cache, live) = world();
-        let hot = HotLinks::new(Duration::from_secs(1));
-        let code = Code::parse("my-link").unwrap();
-        cache.insert("my-link", "-");
-        let follow = || block_on(resolve_link(&code, NOW, HOUR, identity, &hot, &cache, &store));
-        assert_eq!(follow(), Ok(Lookup::Unknown));
-        cache.insert("my-link", "");
-        assert_eq!(follow(), Ok(live));
+        block_on(resolve_link(&Code::parse(code).unwrap(), now, HOUR, cache, store))
     }
 
     #[test]
@@ -127,14 +85,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_code_is_remembered_as_unknown() {
+    fn an_unknown_code_is_cached_as_unknown() {
         let (store, cache, _) = world();
         assert_eq!(resolve("nothing", NOW, &cache, &store), Ok(Lookup::Unknown));
         assert_eq!(cache.value("nothing").as_deref(), Some("-"));
     }
 
     #[test]
-    fn a_cached_link_that_is_over_is_looked_up_again() {
+    fn a_cached_link_that_has_expired_is_looked_up_again() {
         let (store, cache, _) = world();
         resolve("my-link", NOW, &cache, &store).unwrap();
         store.set_now(NOW.plus_days(1));

@@ -20,10 +20,13 @@ impl Timestamp {
     }
 
     /// From RFC 3339 text with an offset, such as `2030-01-02T03:04:05+01:00`; anything finer than a millisecond
-    /// is cut off. `None` when the text is of another form.
+    /// is cut off. `None` when the text is of another form, or a leap second: no clock here has any.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_millis()))
+        // The library also takes a minus sign that RFC 3339 does not have.
+        let time = text.is_ascii().then(|| DateTime::parse_from_rfc3339(text).ok()).flatten()?;
+        let is_leap_second = time.timestamp_subsec_nanos() >= 1_000_000_000;
+        (!is_leap_second).then(|| Self(time.timestamp_millis()))
     }
 
     /// This time plus a number of days, at most the last time there is.

@@ -1,7 +1,8 @@
-//! Everything that stands between `shortlink-core` and Spin: the ports on Spin's Redis, Postgres and variables, and the
-//! HTTP contract with its one mapping from what happened to what the caller is told.
+//! The ports of `shortlink-core` on Spin's Postgres and Redis.
 //!
-//! A component is one of the [`endpoint`]s and nothing more, so that its rules are tested natively, with fakes for ports.
+//! [`redis`] has the redirect cache and the pool of codes, [`postgres`] the record of links. Each has a trait for its server,
+//! so that cooldowns, reconnects, leases and batches are tested natively, with servers that misbehave on purpose and a
+//! simulated time.
 
 #![cfg_attr(
     not(test),
@@ -15,20 +16,9 @@
     )
 )]
 
-mod answer;
-mod batch;
-mod bounded;
-mod cache;
-pub mod endpoint;
-#[cfg(feature = "fuzz")]
-pub mod fuzz;
-mod http;
-mod instance;
-mod latch;
-mod log;
-mod pool;
-mod postgres;
-mod redis;
-mod settings;
-mod single_flight;
-mod store;
+mod host_name;
+pub mod postgres;
+mod redact;
+pub mod redis;
+#[cfg(test)]
+mod settings_fake;

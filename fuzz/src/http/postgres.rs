@@ -11,9 +11,9 @@ use super::{
 };
 
 const TEXT: u32 = 25;
-const INT4_ARRAY: u32 = 1007;
+const BOOL: u32 = 16;
+const INT8: u32 = 20;
 const TEXT_ARRAY: u32 = 1009;
-const INT8_ARRAY: u32 = 1016;
 const READY: &[u8] = b"Z\0\0\0\x05I";
 
 /// The statements of the components, as far as their answers differ.
@@ -52,11 +52,11 @@ pub fn serve(stream: TcpStream, world: &World) -> io::Result<()> {
             }
             b'E' => {
                 let rows = world.get().rows;
-                // One row says that all were created.
+                // A row says that the link was created.
                 if matches!(statement, Statement::Create)
-                    && rows.as_ref().is_some_and(|rows| rows.count() == 1)
+                    && rows.as_ref().is_some_and(|rows| rows.failure().is_none() && rows.count() > 0)
                 {
-                    world.create(links(&bound).expect("parameters as they were described"));
+                    world.create(vec![link(&bound).expect("parameters as they were described")]);
                 }
                 answer.extend(result(statement, rows.as_ref()));
             }
@@ -74,7 +74,7 @@ pub fn serve(stream: TcpStream, world: &World) -> io::Result<()> {
 
 fn told_apart(parse: &[u8]) -> Statement {
     let text = String::from_utf8_lossy(parse);
-    if text.contains("create_short_links(") {
+    if text.contains("create_short_link(") {
         Statement::Create
     } else if text.contains("resolve_short_links(") {
         Statement::Resolve
@@ -85,7 +85,7 @@ fn told_apart(parse: &[u8]) -> Statement {
 
 fn description(statement: Statement) -> Vec<u8> {
     let (parameters, column) = match statement {
-        Statement::Create => (&[TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY, INT4_ARRAY][..], None),
+        Statement::Create => (&[TEXT, TEXT, INT8, BOOL][..], None),
         Statement::Resolve => (&[TEXT_ARRAY][..], Some(TEXT_ARRAY)),
         Statement::Other => (&[][..], None),
     };
@@ -124,33 +124,18 @@ fn result(statement: Statement, rows: Option<&Rows>) -> Vec<u8> {
     [message(b'D', &row), complete(1)].concat()
 }
 
-/// The links in the parameters of a create, from a `Bind` message.
-fn links(bind: &[u8]) -> Option<Vec<Created>> {
+/// The link in the parameters of a create, from a `Bind` message.
+fn link(bind: &[u8]) -> Option<Created> {
     // Behind the names of portal and statement: formats, two bytes each, and parameters, four bytes of length each.
     let mut rest = bind.splitn(3, |byte| *byte == 0).nth(2)?;
     for _ in 0..u16::from_be_bytes(take(&mut rest)?) {
         take::<2>(&mut rest)?;
     }
     take::<2>(&mut rest)?;
-    let [codes, urls, ends] =
-        [elements(value(&mut rest)?)?, elements(value(&mut rest)?)?, elements(value(&mut rest)?)?];
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-    let link = |((code, url), mut end): ((&[u8], &[u8]), &[u8])| {
-        Some(Created { code: text(code)?, url: text(url)?, expires_at: i64::from_be_bytes(take(&mut end)?) })
-    };
-    if codes.len() != urls.len() || codes.len() != ends.len() {
-        return None;
-    }
-    codes.into_iter().zip(urls).zip(ends).map(link).collect()
-}
-
-/// The elements of an array in one dimension, in its binary form.
-fn elements(mut array: &[u8]) -> Option<Vec<&[u8]>> {
-    // How many dimensions, whether there are nulls, the type.
-    take::<12>(&mut array)?;
-    let count = u32::from_be_bytes(take(&mut array)?);
-    take::<4>(&mut array)?;
-    (0..count).map(|_| value(&mut array)).collect()
+    let (code, url) = (text(value(&mut rest)?)?, text(value(&mut rest)?)?);
+    let expires_at = i64::from_be_bytes(take(&mut value(&mut rest)?)?);
+    Some(Created { code, url, expires_at })
 }
 
 /// What stands behind its length.

