@@ -44,7 +44,10 @@ pub fn addresses(data: &[u8]) {
     let Ok(allowed) = Allowed::parse(&entries) else { return };
     let _ = allowed.redis(address);
     let Ok(config) = allowed.postgres(address) else { return };
-    assert!(config.get_hostaddrs().is_empty(), "{config:?}");
+    for (index, addr) in config.get_hostaddrs().iter().enumerate() {
+        let Host::Tcp(name) = &config.get_hosts()[index] else { panic!("{config:?}") };
+        assert_eq!(name.trim_matches(['[', ']']).parse(), Ok(*addr), "{config:?}");
+    }
     for (index, host) in config.get_hosts().iter().enumerate() {
         let Host::Tcp(name) = host else { panic!("{host:?} was permitted") };
         let port = config.get_ports().get(index).or(config.get_ports().first()).copied();

@@ -5,11 +5,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView};
 
 use crate::bindings::{postgres, redis, variables};
-use crate::state::{HostData, InstanceState};
-
-/// What one instance may take as linear memory. Spin sets no limit; a component that needs more than this locally
-/// has a leak.
-pub(crate) const MAX_MEMORY_BYTES: usize = 256 << 20;
+use crate::state::{HostData, InstanceState, MAX_MEMORY_BYTES};
 
 /// Instances alive at a time, over all components.
 const MAX_INSTANCES: u32 = 1000;

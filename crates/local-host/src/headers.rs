@@ -93,10 +93,6 @@ pub(crate) fn complete(head: &mut request::Parts) -> anyhow::Result<()> {
     head.headers.remove(CONNECTION);
     let authority = authority(head)?;
     let mut parts = std::mem::take(&mut head.uri).into_parts();
-    ensure!(
-        parts.path_and_query.as_ref().is_some_and(|path| path.as_str().starts_with('/')),
-        "there is no path"
-    );
     parts.scheme = Some(Scheme::HTTP);
     parts.authority = Some(authority);
     head.uri = Uri::from_parts(parts)?;
@@ -150,6 +146,7 @@ mod tests {
         assert_eq!(completed("/x?y", &[host, ("connection", "close")]).unwrap(), "http://a.example:1/x?y");
         assert_eq!(completed("http://a.example:1/x", &[]).unwrap(), "http://a.example:1/x");
         assert_eq!(completed("http://a.example:1/x", &[host]).unwrap(), "http://a.example:1/x");
+        assert_eq!(completed("http://A.EXAMPLE:1", &[host]).unwrap(), "http://a.example:1/");
     }
 
     #[test]
@@ -161,7 +158,6 @@ mod tests {
             ("/x", vec![("host", "b.spin.internal")]),
             ("http://b.spin.internal/x", vec![]),
             ("http://a.example/x", vec![("host", "b.example")]),
-            ("*", vec![("host", "a.example")]),
             ("a.example:80", vec![("host", "a.example:80")]),
         ] {
             assert!(completed(uri, &headers).is_err(), "{uri} {headers:?}");

@@ -1,6 +1,5 @@
 //! Connections: accepted until shutdown, then let finish.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -66,7 +65,7 @@ async fn connection(app: Arc<App>, stream: TcpStream, client: SocketAddr, watche
     let client = ClientAddress::new(client);
     let service = service_fn(move |request| {
         let (app, client) = (app.clone(), client.clone());
-        async move { Ok::<_, Infallible>(service::answer(&app, request, &client).await) }
+        async move { service::answer(&app, request, &client).await }
     });
     let builder = Builder::new(TokioExecutor::new());
     if let Err(error) = watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await {

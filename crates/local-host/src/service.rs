@@ -1,6 +1,8 @@
 //! The answer to one request.
 
+use anyhow::Context;
 use bytes::Bytes;
+use http::header::HOST;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
@@ -11,29 +13,34 @@ use crate::app::{App, Route, Target};
 use crate::headers::{self, ClientAddress};
 use crate::route::{RESERVED_PREFIX, RouteMatch};
 
-/// Whatever happens, there is an answer: a component that fails costs a 500, not the connection.
+/// A component that fails costs a 500, not the connection.
+///
+/// # Errors
+///
+/// The request does not say clearly which host it is for. As in Spin, its connection is closed without an answer.
 pub(crate) async fn answer(
     app: &App,
     request: Request<Incoming>,
     client: &ClientAddress,
-) -> Response<WasiBody> {
+) -> anyhow::Result<Response<WasiBody>> {
+    // RFC 9112, section 3.2. Spin takes the first one, which a proxy in front may read otherwise.
+    if request.headers().get_all(HOST).iter().nth(1).is_some() {
+        return Ok(empty(StatusCode::BAD_REQUEST));
+    }
     if let Some(name) = request.uri().path().strip_prefix(RESERVED_PREFIX) {
-        return well_known(name);
+        return Ok(well_known(name));
     }
     let (mut head, body) = request.into_parts();
     // Cheap to clone: it shares the bytes.
     let target = head.uri.clone();
     let Some(found) = app.router.find(target.path()) else {
-        return empty(StatusCode::NOT_FOUND);
+        return Ok(empty(StatusCode::NOT_FOUND));
     };
-    if let Err(error) = headers::complete(&mut head) {
-        tracing::info!("refused a request for {}: {error:#}", target.path());
-        return empty(StatusCode::BAD_REQUEST);
-    }
-    match &found.target.target {
+    headers::complete(&mut head).with_context(|| format!("a request for {}", target.path()))?;
+    Ok(match &found.target.target {
         Target::Static(answer) => answer.clone().map(full),
         Target::Component(_) => from_component(&found, Request::from_parts(head, body), client).await,
-    }
+    })
 }
 
 async fn from_component(

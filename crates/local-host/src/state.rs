@@ -11,9 +11,11 @@ use wasmtime_wasi_http::{
 };
 
 use crate::allowed_hosts::AllowedHosts;
-use crate::engine::MAX_MEMORY_BYTES;
 use crate::postgres::Pools;
 use crate::variables::ComponentVariables;
+
+/// The limit of one instance's linear memory. Spin sets none; a component that needs more than this locally has a leak.
+pub(crate) const MAX_MEMORY_BYTES: usize = 256 << 20;
 
 /// What all instances of a component share.
 pub(crate) struct ComponentContext {

@@ -77,15 +77,55 @@ async fn the_host_answers_for_itself() {
 }
 
 #[tokio::test]
-async fn a_request_that_names_no_host_is_a_bad_one() {
+async fn a_request_that_names_no_clear_host_ends_its_connection_as_in_spin() {
     let host = host().await;
-    for request in
-        ["GET /made HTTP/1.0\r\n\r\n", "GET /made HTTP/1.1\r\nconnection: close\r\n\r\n", "?\r\n\r\n"]
-    {
-        let answer = host.exchange(request).await;
-        assert!(answer.contains(" 400 Bad Request\r\n"), "{request}: {answer}");
+    for request in [
+        "GET /made HTTP/1.0\r\n\r\n",
+        "GET /made HTTP/1.1\r\n\r\n",
+        "GET http://a.example/made HTTP/1.1\r\nhost: b.example\r\n\r\n",
+        "GET /made HTTP/1.1\r\nhost: a b\r\n\r\n",
+    ] {
+        assert_eq!(host.exchange(request).await, "", "{request}");
     }
+    assert!(host.exchange("?\r\n\r\n").await.contains(" 400 Bad Request\r\n"));
     assert!(host.get("/made").await.starts_with("HTTP/1.1 201"));
+}
+
+#[tokio::test]
+async fn what_no_component_answers_needs_no_host() {
+    let host = host().await;
+    let health = host.exchange("GET /.well-known/spin/health HTTP/1.0\r\n\r\n").await;
+    assert!(health.starts_with("HTTP/1.0 200 OK\r\n"), "{health}");
+    assert!(host.exchange("GET /nothing HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.0 404"));
+}
+
+#[tokio::test]
+async fn a_target_in_absolute_form_names_the_host() {
+    let host = host().await;
+    for request in [
+        "GET http://a.example/made HTTP/1.0\r\n\r\n",
+        "GET http://a.example/made HTTP/1.1\r\nconnection: close\r\n\r\n",
+        "GET http://A.example/made?x HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n",
+        "GET https://a.example/made HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n",
+    ] {
+        let answer = host.exchange(request).await;
+        assert!(answer.contains(" 201 Created\r\n"), "{request}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn two_host_headers_are_refused() {
+    let host = host().await;
+    for (path, second) in
+        [("/made", "b.example"), ("/made", "a.example"), ("/.well-known/spin/health", "b.example")]
+    {
+        let answer = host
+            .exchange(&format!(
+                "GET {path} HTTP/1.1\r\nhost: a.example\r\nhost: {second}\r\nconnection: close\r\n\r\n"
+            ))
+            .await;
+        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{path}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -9,9 +9,16 @@ use crate::bindings::postgres::Error;
 /// The address as the client understands it, if every server that it names is allowed.
 pub(super) fn permitted(allowed: &AllowedHosts, address: &str) -> Result<Config, Error> {
     let config: Config = address.parse().map_err(|error| failed(format!("{error}")))?;
-    // `hostaddr` says where to connect, whatever `host` says: with it, the check below would check nothing.
-    if !config.get_hostaddrs().is_empty() {
-        return Err(failed("hostaddr is not supported".to_owned()));
+    // `hostaddr` says where to connect, whatever `host` says. Spin does not look at it: a component that uses it for more
+    // than to spell an IPv6 address would reach any server there.
+    for (index, addr) in config.get_hostaddrs().iter().enumerate() {
+        let is_the_host = match config.get_hosts().get(index) {
+            Some(Host::Tcp(name)) => name.trim_matches(['[', ']']).parse() == Ok(*addr),
+            _ => false,
+        };
+        if !is_the_host {
+            return Err(failed("hostaddr is not the address that host names".to_owned()));
+        }
     }
     for (index, host) in config.get_hosts().iter().enumerate() {
         let Host::Tcp(name) = host else {
@@ -22,8 +29,9 @@ pub(super) fn permitted(allowed: &AllowedHosts, address: &str) -> Result<Config,
             [only] => Some(*only),
             ports => ports.get(index).copied(),
         };
-        if !allowed.allows_host("postgres", name, port) {
-            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        // Checked as the text of a URL, as Spin does: an IPv6 address without brackets is none.
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        if !allowed.allows_url(&format!("{name}{port}"), "postgres") {
             return Err(failed(format!("address postgres://{name}{port} is not permitted")));
         }
     }
@@ -43,7 +51,8 @@ mod tests {
 
     fn check(address: &str) -> Result<(), String> {
         let variables = AppVariables::resolve(&BTreeMap::new(), &VariableSources::default()).unwrap();
-        let entries = ["postgres://db:5432", "postgres://db2:6000"].map(str::to_owned);
+        let entries =
+            ["postgres://db:5432", "postgres://db2:6000", "postgres://[::1]:5432"].map(str::to_owned);
         let allowed = AllowedHosts::parse("web", &entries, &variables).unwrap();
         match permitted(&allowed, address) {
             Ok(_) => Ok(()),
@@ -69,6 +78,14 @@ mod tests {
             refused("postgres://u@db:5432,db2:5432/x"),
             "address postgres://db2:5432 is not permitted"
         );
+    }
+
+    #[test]
+    fn an_ipv6_address_has_brackets_as_host_and_none_as_hostaddr() {
+        assert_eq!(check("host=[::1] hostaddr=::1 port=5432 user=u"), Ok(()));
+        assert!(check("host=[::1] hostaddr=::2 port=5432 user=u").unwrap_err().contains("hostaddr"));
+        assert!(check("host=::1 port=5432 user=u").unwrap_err().contains("not permitted"));
+        assert!(check("postgres://u@[::1]:5432/x").unwrap_err().contains("not permitted"));
     }
 
     #[test]

@@ -30,12 +30,13 @@ impl Pools {
         config: Config,
         root_ca: Option<RootCertificates>,
     ) -> Result<Client, Error> {
-        let pool = self.pool((address, root_ca), config).map_err(Error::ConnectionFailed)?;
-        let connection = pool.get().await.map_err(|error| Error::ConnectionFailed(format!("{error:?}")))?;
-        Ok(Client::new(connection))
+        let pool = self
+            .pool((address, root_ca), config)
+            .map_err(|error| connection_failed(error.context("establishing PostgreSQL connection pool")))?;
+        Ok(Client::new(pool.get().await.map_err(connection_failed)?))
     }
 
-    fn pool(&self, key: Key, config: Config) -> Result<Pool, String> {
+    fn pool(&self, key: Key, config: Config) -> anyhow::Result<Pool> {
         let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pool) = pools.get(&key) {
             return Ok(pool.clone());
@@ -51,13 +52,39 @@ impl Pools {
     }
 }
 
-fn build(config: Config, root_ca: Option<&RootCertificates>) -> Result<Pool, String> {
+/// Spin's text: the debug form of the chain of causes, with a stack backtrace where `RUST_BACKTRACE` asks for one.
+fn connection_failed(error: impl Into<anyhow::Error>) -> Error {
+    Error::ConnectionFailed(format!("{:?}", error.into()))
+}
+
+fn build(config: Config, root_ca: Option<&RootCertificates>) -> anyhow::Result<Pool> {
     // Not a full reset: what a component leaves in a transaction, the next one finds there. Spin does the same.
     let options = ManagerConfig { recycling_method: RecyclingMethod::Clean };
     let manager = if config.get_ssl_mode() == SslMode::Disable {
         Manager::from_config(config, NoTls, options)
     } else {
-        Manager::from_config(config, tls::connector(root_ca)?, options)
+        Manager::from_config(config, tls::connector(root_ca).map_err(anyhow::Error::msg)?, options)
     };
-    Pool::builder(manager).max_size(CONNECTIONS_PER_POOL).build().map_err(|error| error.to_string())
+    Ok(Pool::builder(manager).max_size(CONNECTIONS_PER_POOL).build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failed_connection_reads_as_in_spin() {
+        // Port 1 of this machine: nobody listens there.
+        let address = "host=127.0.0.1 port=1 user=u sslmode=disable";
+        let config = address.parse().unwrap();
+        let Err(Error::ConnectionFailed(text)) = Pools::default().get(address.into(), config, None).await
+        else {
+            panic!("it was not refused")
+        };
+        let first = "Error occurred while creating a new object: error connecting to server";
+        assert!(text.starts_with(first), "{text}");
+        assert!(text.contains("\n\nCaused by:\n"), "{text}");
+        let wanted = std::env::var("RUST_BACKTRACE").is_ok_and(|value| value != "0");
+        assert_eq!(text.contains("Stack backtrace:"), wanted, "{text}");
+    }
 }
