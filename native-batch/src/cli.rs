@@ -61,7 +61,8 @@ impl Cli {
     /// help that was asked for, or with what is wrong.
     #[must_use]
     pub fn read() -> Self {
-        let command = without_empty_variables(Self::command());
+        let mut command = without_empty_variables(Self::command());
+        command.build();
         let matches = command.clone().try_get_matches();
         let cli = matches.and_then(|matches| Self::from_arg_matches(&matches));
         cli.unwrap_or_else(|error| name_variable(error, &command).exit())
@@ -257,7 +258,8 @@ mod tests {
             ("shortlink-batch run --ahead=200", "'--ahead <N> (SHORTLINK_PARTITIONS_AHEAD)'"),
             ("shortlink-batch partitions create --ahead=200", "'--ahead <N>'"),
         ] {
-            let command = Cli::command();
+            let mut command = Cli::command();
+            command.build();
             let error = command.clone().try_get_matches_from(line.split(' ')).unwrap_err();
             let error = name_variable(error, &command).to_string();
             assert!(error.contains(named), "{error}");
