@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::Settings;
 use crate::partitions::Month;
@@ -14,7 +15,7 @@ Examples:
   shortlink-batch migrate
   shortlink-batch partitions create --ahead 2
   shortlink-batch codes fill --target 100000
-  shortlink-batch run                          # all that cron needs
+  shortlink-batch run                          # everything that cron needs
   shortlink-batch run --every 30s              # the same, in a container
   shortlink-batch partitions drop --expired --grace 30 --dry-run
 
@@ -51,12 +52,52 @@ pub enum Command {
     /// The pool of generated codes
     #[command(subcommand)]
     Codes(CodesCommand),
-    /// All that must happen regularly: create partitions, drop expired ones, fill the pool
+    /// Everything that must happen regularly: create partitions, drop expired ones, fill the pool
     Run(RunArgs),
 }
 
+impl Cli {
+    /// Reads the arguments and the environment, in which an empty variable is an absent one. Ends the process with the
+    /// help that was asked for, or with what is wrong.
+    #[must_use]
+    pub fn read() -> Self {
+        let mut command = without_empty_variables(Self::command());
+        command.build();
+        let matches = command.clone().try_get_matches();
+        let cli = matches.and_then(|matches| Self::from_arg_matches(&matches));
+        cli.unwrap_or_else(|error| name_variable(error, &command).exit())
+    }
+}
+
+/// Makes clap not read the variables that are set to nothing, as manifests like to leave them behind.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(None::<&str>) } else { arg });
+    command.mut_subcommands(without_empty_variables)
+}
+
+/// Adds the variable to an error that names a flag only: the bad value may have come from either.
+fn name_variable(mut error: clap::Error, command: &clap::Command) -> clap::Error {
+    if let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg)
+        && let Some(variable) = variable(command, flag)
+    {
+        let named = format!("{flag} ({variable})");
+        error.insert(ContextKind::InvalidArg, ContextValue::String(named));
+    }
+    error
+}
+
+/// The variable of the flag that clap shows so.
+fn variable(command: &clap::Command, flag: &str) -> Option<String> {
+    let arg = command.get_arguments().find(|arg| arg.to_string() == flag);
+    match arg {
+        Some(arg) => Some(arg.get_env()?.to_string_lossy().into_owned()),
+        None => command.get_subcommands().find_map(|command| variable(command, flag)),
+    }
+}
+
 impl Command {
-    /// Whether the output is meant to be followed while the command works, and so is JSON where nobody watches.
+    /// Whether the output is read while the command works; then it is JSON where stdout is no terminal.
     #[must_use]
     pub fn streams(&self) -> bool {
         matches!(self, Self::Run(_) | Self::Codes(CodesCommand::Fill(_)))
@@ -66,9 +107,9 @@ impl Command {
 /// The monthly partitions of the links.
 #[derive(Debug, Subcommand)]
 pub enum PartitionsCommand {
-    /// Add the partitions of months to come, or of named months; those that exist are left alone
+    /// Add the partitions of coming months, or of named months; those that exist stay as they are
     Create(CreateArgs),
-    /// Show every partition
+    /// Show every partition with its bounds
     List,
     /// Remove the partitions whose links have all expired longer ago than the grace period
     Drop(DropArgs),
@@ -78,7 +119,7 @@ pub enum PartitionsCommand {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct CreateArgs {
-    /// This month and so many after it
+    /// This month and N more
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=119))]
     pub ahead: Option<u8>,
     /// A month; can be repeated
@@ -89,7 +130,7 @@ pub struct CreateArgs {
 /// Which partitions to drop.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct DropArgs {
-    /// Say that data shall be removed; without it nothing is
+    /// Confirm that data is to be removed; required
     #[arg(long, required = true)]
     pub expired: bool,
     /// How the partitions are chosen.
@@ -103,7 +144,7 @@ pub struct DropArgs {
 /// How long an expired link stays on record.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Grace {
-    /// Days that a link stays on record (410, not 404) after it expired, at least
+    /// Days that a link stays on record (410, not 404) after it expired, at the least
     #[arg(long = "grace", value_name = "DAYS", env = "SHORTLINK_GRACE_DAYS", default_value_t = 30,
           value_parser = clap::value_parser!(u16).range(0..=3650))]
     pub days: u16,
@@ -116,21 +157,21 @@ pub enum CodesCommand {
     Fill(FillArgs),
     /// Show how full the pool is, and how many codes are left to issue
     Status,
-    /// Make codes with another key, the one in `SHORTLINK_CODES_KEY`, from now on
+    /// Generate codes with another key, the one in `SHORTLINK_CODES_KEY`, from now on
     RotateKey(RotateArgs),
-    /// Never issue the next numbers of the counter: after the database came back from a backup
+    /// Never issue the next numbers of the counter: after the database was restored from a backup
     Skip(SkipArgs),
 }
 
 /// Which key is replaced.
 #[derive(Debug, Args)]
 pub struct RotateArgs {
-    /// The fingerprint of the key that is replaced, as `codes status` shows it
+    /// The fingerprint of the key to replace, as `codes status` shows it
     #[arg(long, value_name = "FINGERPRINT")]
     pub from: String,
 }
 
-/// How many numbers are given up.
+/// How many numbers to skip.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct SkipArgs {
     /// How many; more than were issued since the backup
@@ -138,10 +179,10 @@ pub struct SkipArgs {
     pub count: u64,
 }
 
-/// How full the pool shall be.
+/// How full the pool is to be.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct FillArgs {
-    /// How many codes the pool shall hold
+    /// How many codes the pool is to hold
     #[arg(long, value_name = "N", env = "SHORTLINK_CODES_TARGET", default_value_t = 100_000,
           value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub target: u64,
@@ -153,14 +194,14 @@ pub struct RunArgs {
     /// Repeat after this pause, such as 30s or 5m, until SIGTERM or SIGINT; once without it
     #[arg(long, value_name = "PAUSE", value_parser = pause)]
     pub every: Option<Duration>,
-    /// Months to have partitions for, after this one
+    /// How many months after this one to have partitions for
     #[arg(long, value_name = "N", env = "SHORTLINK_PARTITIONS_AHEAD", default_value_t = 2,
           value_parser = clap::value_parser!(u8).range(0..=119))]
     pub ahead: u8,
     /// How partitions to drop are chosen.
     #[command(flatten)]
     pub grace: Grace,
-    /// How full the pool shall be.
+    /// How full the pool is to be.
     #[command(flatten)]
     pub fill: FillArgs,
     /// Write metrics for Prometheus' textfile collector to this file after each round; its name must end in .prom
@@ -204,6 +245,25 @@ mod tests {
         assert!(parse("shortlink-batch partitions create").is_err());
         assert!(parse("shortlink-batch partitions create --ahead 1 --month 2026-01").is_err());
         assert!(parse("shortlink-batch partitions create --month 2026-01 --month 2026-02").is_ok());
+    }
+
+    #[test]
+    fn an_error_names_the_variable_as_well_as_the_flag() {
+        for (line, named) in [
+            (
+                "shortlink-batch partitions drop --expired --grace x",
+                "'--grace <DAYS> (SHORTLINK_GRACE_DAYS)'",
+            ),
+            ("shortlink-batch codes fill --target -1x", "'--target <N> (SHORTLINK_CODES_TARGET)'"),
+            ("shortlink-batch run --ahead=200", "'--ahead <N> (SHORTLINK_PARTITIONS_AHEAD)'"),
+            ("shortlink-batch partitions create --ahead=200", "'--ahead <N>'"),
+        ] {
+            let mut command = Cli::command();
+            command.build();
+            let error = command.clone().try_get_matches_from(line.split(' ')).unwrap_err();
+            let error = name_variable(error, &command).to_string();
+            assert!(error.contains(named), "{error}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! From the command line to the work, and from its outcome to the exit code.
+//! Runs the command that was given, and chooses the exit code.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -12,15 +12,15 @@ use crate::report::Report;
 use crate::stop::Stop;
 use crate::{codes, migrate, partitions, run, tls};
 
-/// Carries out one command on a runtime of its own.
+/// Runs one command on a runtime of its own.
 ///
 /// # Errors
-/// What kept the command from being carried out.
-pub fn block_on(cli: Cli, report: Report) -> Result<()> {
+/// Why the command failed.
+pub fn block_on(cli: Cli, report: &Report) -> Result<()> {
     tls::install();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-    runtime.block_on(dispatch(cli, &report))
+    runtime.block_on(dispatch(cli, report))
 }
 
 async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
@@ -47,7 +47,7 @@ async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
     }
 }
 
-/// 2 for a setting that has to be changed, 1 for anything that may be different next time.
+/// 2 for a setting that has to be changed, 1 for anything that may succeed the next time.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(<dyn Error>::is::<ConfigError>) { ExitCode::from(2) } else { ExitCode::FAILURE }

@@ -1,14 +1,12 @@
-//! The settings: each is read once, from a flag or the environment, and refused by name when it is no good.
+//! The settings: each is read once, from a flag or the environment, and refused by name when it cannot be used.
 
-use std::convert::Infallible;
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
-/// A setting that is missing or wrong: the operator has to change it, trying again does not help.
+/// A setting that is missing or wrong: the operator has to change it, running again does not help.
 #[derive(Debug, Error)]
 #[error("{setting} {problem}")]
 pub struct ConfigError {
@@ -29,32 +27,6 @@ impl ConfigError {
     }
 }
 
-/// A text that is never printed.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Secret {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.into()))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[secret]")
-    }
-}
-
 /// Where the database and the pool are, and the key of the codes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
@@ -62,20 +34,20 @@ pub struct Settings {
     /// Postgres, as the owner of the database: postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=disable|prefer|require.
     /// prefer, the default, uses TLS where the server offers it; wherever TLS is used the certificate is verified
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", global = true)]
-    database_url: Option<Secret>,
+    database_url: Option<SecretString>,
     /// Certificate authorities (PEM) for Postgres, instead of the system's
     #[arg(long, env = "DATABASE_CA_FILE", value_name = "FILE", global = true)]
     database_ca_file: Option<PathBuf>,
     /// The Redis of the pool: redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss:// for TLS
     #[arg(long, env = "REDIS_CODES_URL", hide_env_values = true, value_name = "URL", global = true)]
-    redis_codes_url: Option<Secret>,
+    redis_codes_url: Option<SecretString>,
     /// Certificate authorities (PEM) for Redis, instead of the system's
     #[arg(long, env = "REDIS_CODES_CA_FILE", value_name = "FILE", global = true)]
     redis_codes_ca_file: Option<PathBuf>,
     /// The key that turns numbers into codes: 64 hexadecimal digits (`openssl rand -hex 32`). Changed only by
     /// `codes rotate-key`
     #[arg(long, env = "SHORTLINK_CODES_KEY", hide_env_values = true, value_name = "HEX", global = true)]
-    codes_key: Option<Secret>,
+    codes_key: Option<SecretString>,
 }
 
 impl Settings {
@@ -83,7 +55,7 @@ impl Settings {
     ///
     /// # Errors
     /// When it is not set.
-    pub fn database_url(&self) -> Result<&Secret, ConfigError> {
+    pub fn database_url(&self) -> Result<&SecretString, ConfigError> {
         present(self.database_url.as_ref(), "DATABASE_URL", "--database-url")
     }
 
@@ -96,7 +68,7 @@ impl Settings {
     ///
     /// # Errors
     /// When it is not set.
-    pub fn redis_codes_url(&self) -> Result<&Secret, ConfigError> {
+    pub fn redis_codes_url(&self) -> Result<&SecretString, ConfigError> {
         present(self.redis_codes_url.as_ref(), "REDIS_CODES_URL", "--redis-codes-url")
     }
 
@@ -109,14 +81,34 @@ impl Settings {
     ///
     /// # Errors
     /// When it is not set.
-    pub fn codes_key(&self) -> Result<&Secret, ConfigError> {
+    pub fn codes_key(&self) -> Result<&SecretString, ConfigError> {
         present(self.codes_key.as_ref(), "SHORTLINK_CODES_KEY", "--codes-key")
     }
 }
 
-/// An empty variable, as manifests like to leave behind, counts as none.
-fn present<'a>(value: Option<&'a Secret>, name: &'static str, flag: &str) -> Result<&'a Secret, ConfigError> {
-    value.filter(|secret| !secret.expose().is_empty()).ok_or_else(|| ConfigError::missing(name, flag))
+/// Refuses a URL that can be read in two ways, so that no part of a password is taken for the address and shown: `#`, `/`,
+/// `?` and, in one that has more than one, `@` end the part they stand in, unless they are percent-encoded.
+///
+/// # Errors
+/// What has to be encoded; never the value.
+pub fn check_unambiguous(setting: &'static str, url: &str) -> Result<(), ConfigError> {
+    let Some((_, rest)) = url.split_once("://") else { return Ok(()) };
+    let after_authority = rest.find(['/', '?', '#']).map_or("", |end| &rest[end..]);
+    if after_authority.contains(['@', '#']) {
+        let problem =
+            "must have @ : / ? # in the user, the password and the parameters percent-encoded (@ is %40)";
+        return Err(ConfigError::new(setting, problem));
+    }
+    Ok(())
+}
+
+/// An empty one counts as none: an empty variable is absent, and so is an empty flag.
+fn present<'a>(
+    value: Option<&'a SecretString>,
+    name: &'static str,
+    flag: &str,
+) -> Result<&'a SecretString, ConfigError> {
+    value.filter(|secret| !secret.expose_secret().is_empty()).ok_or_else(|| ConfigError::missing(name, flag))
 }
 
 #[cfg(test)]
@@ -124,15 +116,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_does_not_print() {
-        let secret: Secret = "hunter2".parse().unwrap();
-        assert_eq!(format!("{secret:?}"), "[secret]");
+    fn an_empty_setting_is_a_missing_one() {
+        let empty = SecretString::from("");
+        let error = present(Some(&empty), "DATABASE_URL", "--database-url").unwrap_err();
+        assert_eq!(error.to_string(), "DATABASE_URL is not set (nor --database-url given)");
     }
 
     #[test]
-    fn an_empty_setting_is_a_missing_one() {
-        let empty: Secret = "".parse().unwrap();
-        let error = present(Some(&empty), "DATABASE_URL", "--database-url").unwrap_err();
-        assert_eq!(error.to_string(), "DATABASE_URL is not set (nor --database-url given)");
+    fn a_url_that_can_be_read_in_two_ways_is_refused_and_not_shown() {
+        for url in [
+            "redis://u:12#rest@host",
+            "redis://u:12/rest@host",
+            "redis://u:12?rest@host",
+            "postgres://host/db?password=some@secret",
+            "redis://host#",
+        ] {
+            let error = check_unambiguous("URL", url).unwrap_err().to_string();
+            assert!(error.starts_with("URL must have @ : / ? #") && !error.contains("rest"), "{error}");
+        }
+        for url in ["redis://u:p%23@host/0?protocol=resp3", "redis://host", "host=db password=a@b", ""] {
+            check_unambiguous("URL", url).unwrap();
+        }
     }
 }

@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use secrecy::ExposeSecret;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Settings, check_unambiguous};
 use crate::tls;
 
 const SETTING: &str = "DATABASE_URL";
 /// The first half of every advisory lock's key, so that they meet nobody else's. The SQL functions use it too.
 const LOCK_CLASS: i32 = 7391;
 
-/// What only one batch does at a time. A lock belongs to the connection, and goes with it however that ends.
+/// What only one batch does at a time. A lock belongs to the connection, and is released with it however that ends.
 #[derive(Clone, Copy, Debug)]
 pub enum Lock {
     /// Filling the pool of codes.
@@ -38,7 +39,7 @@ impl Lock {
         Ok(())
     }
 
-    /// Waits for the lock, and gives it back with the transaction.
+    /// Waits for the lock, which is released with the transaction.
     ///
     /// # Errors
     /// When the connection fails, or the wait takes longer than `lock_timeout`.
@@ -47,7 +48,7 @@ impl Lock {
         Ok(())
     }
 
-    /// Does the work unless somebody else is at it; then there is nothing to return.
+    /// Does the work unless another session holds the lock; then it returns `None`.
     ///
     /// # Errors
     /// Those of the work, or when the connection fails.
@@ -61,8 +62,8 @@ impl Lock {
             return Ok(None);
         }
         let outcome = work.await;
-        // Given back and not just left to the connection's end, which Postgres notices a moment after the process is
-        // gone: whoever starts next would find it held. Should it fail, the connection is gone, and the lock with it.
+        // Released at once: Postgres notices the end of a connection a little after the process has ended, and the next
+        // batch would find the lock held. An error means that the connection is gone, and the lock with it.
         let _ = client.execute("select pg_advisory_unlock($1, $2)", &key).await;
         outcome.map(Some)
     }
@@ -73,7 +74,7 @@ impl Lock {
 /// # Errors
 /// When the setting is bad or Postgres does not take the connection.
 pub async fn connect(settings: &Settings) -> Result<Client> {
-    let config = parse(settings.database_url()?.expose())?;
+    let config = parse(settings.database_url()?.expose_secret())?;
     let tls = tls::client_config(settings.database_ca_file(), "DATABASE_CA_FILE")?;
     let (client, connection) = config.connect(MakeRustlsConnect::new(tls)).await.map_err(|error| {
         let authorities = settings.database_ca_file();
@@ -110,6 +111,7 @@ pub async fn keep_commits(client: &Client) -> Result<()> {
 /// # Errors
 /// When it is none, or names no host. The message never holds the password.
 pub fn parse(url: &str) -> Result<Config, ConfigError> {
+    check_unambiguous(SETTING, url)?;
     let mut config: Config = url.parse().map_err(|error| {
         let cause =
             std::error::Error::source(&error).map(ToString::to_string).filter(|cause| is_showable(cause));
@@ -118,6 +120,12 @@ pub fn parse(url: &str) -> Result<Config, ConfigError> {
     })?;
     if config.get_hosts().is_empty() {
         return Err(ConfigError::new(SETTING, "names no host"));
+    }
+    if !config.get_hosts().iter().all(is_host) {
+        return Err(ConfigError::new(
+            SETTING,
+            "names a host that none can be (in a password, @ must be written as %40)",
+        ));
     }
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(Duration::from_secs(5));
@@ -130,13 +138,21 @@ pub fn parse(url: &str) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
+/// Whether it can be shown as a host: where a password is not encoded as it has to be, its end is taken for one.
+fn is_host(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:%".contains(&byte)),
+        Host::Unix(_) => true,
+    }
+}
+
 /// Whether a cause tells nothing of the value. What it quotes may be a part of the password, where that is not encoded as
 /// it has to be; only after these words it is the name of an option that tokio-postgres knows, and not the user's text.
 fn is_showable(cause: &str) -> bool {
     cause.starts_with("invalid value for option `") || !cause.contains('`')
 }
 
-/// A certificate that does not verify is a question of this setting too.
+/// For the message: a certificate that does not verify is a question of this setting too.
 fn mode(config: &Config) -> &'static str {
     match config.get_ssl_mode() {
         SslMode::Disable => "sslmode=disable",
@@ -181,6 +197,24 @@ mod tests {
         assert_eq!(error("host=db user=me hunter2"), "DATABASE_URL is no Postgres URL: unexpected EOF");
         // The name of an option at the beginning of what is quoted does not make the rest showable.
         assert_eq!(error("host=db hostaddr`hunter2=1"), "DATABASE_URL is no Postgres URL");
+    }
+
+    #[test]
+    fn the_end_of_a_password_is_never_taken_for_the_host() {
+        for url in [
+            "postgres://u:Sup3r@hunter2@host/db",
+            "postgres://host/db?password=Sup3r@hunter2",
+            "postgres://u:Sup3r#hunter2@host/db",
+            "postgres://u:5432/hunter2@host/db",
+            "postgres://u:5432?hunter2@host/db",
+        ] {
+            let error = parse(url).unwrap_err().to_string();
+            assert!(error.contains("%40") && !error.contains("hunter2"), "{url}: {error}");
+        }
+        for url in ["postgres://u:Sup3r%40tail@host/db", "postgres://u@[::1]:5432/db", "host=/run/postgresql"]
+        {
+            parse(url).unwrap();
+        }
     }
 
     #[test]

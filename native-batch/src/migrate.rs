@@ -24,6 +24,7 @@ pub async fn migrate(settings: &Settings, report: &Report) -> Result<()> {
     // The second of two at once waits here, and then finds nothing left to do.
     Lock::Migrate.acquire(&client).await?;
     check_app_role(&client).await?;
+    check_owner(&client).await?;
     prepare(&client).await?;
     // A database migrated by a newer release is fine: migrations suit the release before them too.
     let mut runner = embedded::migrations::runner().set_abort_missing(false);
@@ -61,6 +62,37 @@ async fn check_app_role(client: &Client) -> Result<()> {
     Ok(())
 }
 
+/// Refuses to create objects that another role than the owner of all the others would own: the batch, which connects as
+/// that owner, could not use them. Before there is a schema, it is the owner of the database.
+async fn check_owner(client: &Client) -> Result<()> {
+    let sql = "
+        with objects as (
+            select nspowner as owner, 'schema shortlink' as name from pg_namespace where nspname = 'shortlink'
+            union all
+            select relowner, 'table ' || relname from pg_class
+                where relnamespace = to_regnamespace('shortlink') and relkind in ('r', 'p')
+            union all
+            select proowner, 'function ' || proname from pg_proc where pronamespace = to_regnamespace('shortlink')
+            union all
+            select datdba, 'database ' || datname from pg_database
+                where datname = current_database() and to_regnamespace('shortlink') is null
+        )
+        select pg_get_userbyid(owner)::text, min(name), count(*), current_user::text from objects
+        where pg_get_userbyid(owner) <> current_user group by owner order by owner";
+    let rows = client.query(sql, &[]).await.context("cannot find out who owns the schema")?;
+    let Some(row) = rows.first() else { return Ok(()) };
+    let owned = rows.iter().map(|row| {
+        let (owner, name, count): (&str, &str, i64) = (row.get(0), row.get(1), row.get(2));
+        let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+        format!("{owner} owns {name}{more}")
+    });
+    let owned = owned.collect::<Vec<_>>().join("; ");
+    let user: &str = row.get(3);
+    let problem =
+        format!("names {user}, but {owned}; connect as the owner, or have a superuser change the owner");
+    Err(ConfigError::new("DATABASE_URL", problem).into())
+}
+
 /// The schema has to be there before the first migration, for the table of what has run.
 async fn prepare(client: &Client) -> Result<()> {
     client
@@ -69,7 +101,7 @@ async fn prepare(client: &Client) -> Result<()> {
         .context("cannot create the schema shortlink: DATABASE_URL must name the owner of the database")
 }
 
-/// Refuses a migration that came after one with a higher number: it would be passed over.
+/// Refuses a migration that came after one with a higher number: it would be skipped.
 async fn check_order(client: &Client, migrations: &[Migration]) -> Result<()> {
     let has_history = client.query_one("select to_regclass($1) is not null", &[&HISTORY]).await?;
     if !has_history.get::<_, bool>(0) {

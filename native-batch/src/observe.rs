@@ -1,4 +1,4 @@
-//! How the pool, the counter and the partitions stand, for whoever watches over them.
+//! The state of the pool, the counter and the partitions, for monitoring.
 
 use anyhow::{Context, Result};
 use tokio_postgres::Client;
@@ -8,7 +8,7 @@ use crate::config::Settings;
 use crate::database;
 use crate::partitions::{Place, partitions};
 
-/// Looked at that far ahead, as `--ahead` can ask for.
+/// How many months ahead are checked: as many as `--ahead` allows.
 const MONTHS: i32 = 120;
 
 /// What could be found out; `None` stands for what could not.
@@ -48,9 +48,18 @@ impl Observation {
 }
 
 async fn months_ahead(client: &Client) -> Result<i32> {
-    let sql = "select coalesce(min(n), $1 + 1) - 1 from generate_series(0, $1) n
-               where not shortlink.short_link_partition_exists(
-                   (date_trunc('month', now() at time zone 'UTC') + make_interval(months => n)) at time zone 'UTC')";
+    // Both ends of a month, since the bounds of a partition may be shifted; of this month, what is left of it.
+    let sql = "with parts as materialized (select * from shortlink.short_link_partitions()),
+                    months as (
+                        select n, (date_trunc('month', now() at time zone 'UTC') + make_interval(months => n))
+                                      at time zone 'UTC' as starts,
+                               (date_trunc('month', now() at time zone 'UTC') + make_interval(months => n + 1))
+                                      at time zone 'UTC' - interval '1 microsecond' as ends
+                        from generate_series(0, $1) n
+                    )
+               select coalesce(min(n), $1 + 1) - 1 from months
+               where not exists (select from parts where greatest(starts, now()) >= starts_at and greatest(starts, now()) < ends_at)
+                   or not exists (select from parts where ends >= starts_at and ends < ends_at)";
     let row = client.query_one(sql, &[&MONTHS]).await.context("cannot count the months ahead")?;
     Ok(row.get(0))
 }

@@ -1,44 +1,66 @@
-//! What the operator sees: sentences and a progress bar on a terminal, JSON lines for programs.
+//! Output for the operator: sentences and a progress bar on a terminal, JSON lines for programs.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use refinery::error::Kind;
 use serde_json::{Value, json};
+use tokio_postgres::error::DbError;
 
-/// How often a JSON line tells how far the work has come.
+/// How often a JSON line shows the progress.
 const PROGRESS_PAUSE: Duration = Duration::from_secs(1);
 
 /// Prints what happened, for people or for programs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Report {
     json: bool,
+    /// The first failure to write to stdout.
+    unwritten: OnceLock<io::Error>,
 }
 
 impl Report {
     /// JSON when asked for, and for output that streams also where stdout is no terminal.
     #[must_use]
     pub fn new(json: bool, streams: bool) -> Self {
-        Self { json: json || (streams && !io::stdout().is_terminal()) }
+        Self { json: json || (streams && !io::stdout().is_terminal()), unwritten: OnceLock::new() }
     }
 
     /// Prints an event: one JSON line, or the sentence.
     pub fn say(&self, event: &str, fields: &Value, human: &str) {
         let line = if self.json { json_line(event, fields) } else { human.to_owned() };
-        // Nobody listens any more; the work is worth finishing all the same.
-        let _ = writeln!(io::stdout().lock(), "{line}");
+        let mut stdout = io::stdout().lock();
+        if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+            // The work goes on; `finish` reports the first failure, a later one adds nothing.
+            let _ = self.unwritten.set(error);
+        }
+    }
+
+    /// To be called at the end.
+    ///
+    /// # Errors
+    /// Something could not be written to stdout, because the disk is full, say. A reader that has closed the pipe has
+    /// read all that it wants.
+    pub fn finish(&self) -> Result<()> {
+        match self.unwritten.get() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(io::Error::from(error.kind())).context("cannot write to standard output")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Prints an error with its causes to stderr.
     pub fn error(&self, error: &anyhow::Error) {
-        self.failure(&json!({}), &format!("{error:#}"));
+        self.failure(&json!({}), &message(error));
     }
 
     /// Prints the error of one step among several to stderr.
     pub fn step_error(&self, step: &str, error: &anyhow::Error) {
-        let message = format!("{error:#}");
+        let message = message(error);
         if self.json {
             self.failure(&json!({"step": step}), &message);
         } else {
@@ -46,7 +68,7 @@ impl Report {
         }
     }
 
-    fn failure(self, fields: &Value, message: &str) {
+    fn failure(&self, fields: &Value, message: &str) {
         let mut fields = fields.clone();
         let line = if self.json {
             fields["error"] = message.into();
@@ -57,49 +79,50 @@ impl Report {
         let _ = writeln!(io::stderr().lock(), "{line}");
     }
 
-    /// Follows work of which `total` parts are to be done.
+    /// Shows the progress of work that has `total` parts.
     pub(crate) fn progress(&self, command: &'static str, total: u64) -> Progress<'_> {
         let bar = (!self.json && total > 0 && io::stderr().is_terminal()).then(|| bar(total));
-        Progress { report: self, command, total, bar, told: Mutex::new(Instant::now()) }
+        Progress { report: self, command, total, bar, printed_at: Mutex::new(Instant::now()) }
     }
 }
 
-/// How far a piece of work has come.
+/// The progress of one piece of work.
 pub(crate) struct Progress<'a> {
     report: &'a Report,
     command: &'static str,
     total: u64,
     bar: Option<ProgressBar>,
-    told: Mutex<Instant>,
+    /// When a JSON line was last printed.
+    printed_at: Mutex<Instant>,
 }
 
 impl Progress<'_> {
-    /// So much is done; so many codes are there.
+    /// Shows that `done` parts are done and that the pool holds `available` codes.
     pub fn at(&self, done: u64, available: u64) {
         if let Some(bar) = &self.bar {
             bar.set_length(self.total.max(done));
             bar.set_position(done);
-        } else if self.report.json && self.is_time() {
+        } else if self.report.json && self.is_due() {
             let fields =
                 json!({"command": self.command, "done": done, "total": self.total, "available": available});
             self.report.say("progress", &fields, "");
         }
     }
 
-    /// Takes the bar away, so that the result stands in its place.
+    /// Removes the bar, so that the result takes its place.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }
 
-    fn is_time(&self) -> bool {
-        let Ok(mut told) = self.told.lock() else { return false };
-        let due = told.elapsed() >= PROGRESS_PAUSE;
-        if due {
-            *told = Instant::now();
+    fn is_due(&self) -> bool {
+        let Ok(mut printed_at) = self.printed_at.lock() else { return false };
+        let is_due = printed_at.elapsed() >= PROGRESS_PAUSE;
+        if is_due {
+            *printed_at = Instant::now();
         }
-        due
+        is_due
     }
 }
 
@@ -111,6 +134,25 @@ fn bar(total: u64) -> ProgressBar {
         let _ = write!(text, "{:.0}/s", state.per_sec());
     };
     ProgressBar::new(total).with_style(style.with_key("rate", rate))
+}
+
+/// The error and its causes in one line. What Postgres says stands for itself, without the words of the libraries around it.
+fn message(error: &anyhow::Error) -> String {
+    let texts = error.chain().filter_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<DbError>() {
+            let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            return Some(format!("{}{hint}", error.message()));
+        }
+        if let Some(Kind::Connection(what, _)) =
+            cause.downcast_ref::<refinery::Error>().map(refinery::Error::kind)
+        {
+            return Some(what.clone());
+        }
+        let is_from_postgres =
+            cause.downcast_ref::<tokio_postgres::Error>().is_some_and(|error| error.as_db_error().is_some());
+        (!is_from_postgres).then(|| cause.to_string())
+    });
+    texts.collect::<Vec<_>>().join(": ")
 }
 
 fn json_line(event: &str, fields: &Value) -> String {

@@ -1,4 +1,4 @@
-//! `run`: what has to happen regularly, once for cron or again and again in a container.
+//! `run`: the regular work, once for cron or repeatedly in a container.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,7 +14,7 @@ use crate::partitions::{self, Months};
 use crate::report::Report;
 use crate::stop::Stop;
 
-/// A step that takes longer hangs on something; what it has done so far stands, and the next round goes on from there.
+/// A step that takes longer is stopped: it hangs. What it has done stays done, and the next round continues from there.
 const STEP_LIMIT: Duration = Duration::from_mins(15);
 
 /// A step's name, and whether it failed.
@@ -31,13 +31,13 @@ pub async fn run(settings: &Settings, args: RunArgs, report: &Report) -> Result<
     loop {
         let (began, mut seen) = (Instant::now(), Observation::default());
         let mut steps = round(settings, &args, report, &stop, &mut seen).await;
-        // A round that was broken off tells nothing.
+        // A round that was interrupted has no result.
         if !stop.requested() {
             if let Err(error) = publisher.publish(&seen, &steps, began.elapsed()) {
                 report.step_error("metrics", &error);
                 steps.push(("metrics", true));
             }
-            summary(&seen, &args, &steps, began.elapsed(), *report);
+            summary(&seen, &args, &steps, began.elapsed(), report);
         }
         let failed = failed(&steps);
         match args.every {
@@ -55,7 +55,7 @@ pub async fn run(settings: &Settings, args: RunArgs, report: &Report) -> Result<
     }
 }
 
-/// A bad setting ends the process right away instead of failing again in each round.
+/// A bad setting ends the process at once instead of failing in each round.
 fn check(settings: &Settings) -> Result<()> {
     settings.database_url()?;
     settings.redis_codes_url()?;
@@ -63,7 +63,7 @@ fn check(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Every step is tried, whatever became of the one before.
+/// Runs every step, also after one that failed.
 async fn round(
     settings: &Settings,
     args: &RunArgs,
@@ -104,8 +104,8 @@ fn failed(steps: &[Outcome]) -> Vec<&'static str> {
     steps.iter().filter_map(|(name, failed)| failed.then_some(*name)).collect()
 }
 
-/// The last line of a round, which says how everything stands now. What is not known is left out.
-fn summary(seen: &Observation, args: &RunArgs, steps: &[Outcome], took: Duration, report: Report) {
+/// Prints the last line of a round: the current state. What is not known is left out.
+fn summary(seen: &Observation, args: &RunArgs, steps: &[Outcome], took: Duration, report: &Report) {
     let failed = failed(steps);
     let mut fields = json!({
         "codes_target": args.fill.target, "failed": failed, "duration_ms": u64::try_from(took.as_millis()).ok(),

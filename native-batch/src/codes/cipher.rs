@@ -9,9 +9,10 @@ use std::fmt;
 use aes::Aes256Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use fpe::ff1::{FF1, NumeralString, Operations};
+use secrecy::{ExposeSecret, SecretString};
 use shortlink_core::{Code, GENERATED_CODES, GENERATED_LENGTH};
 
-use crate::config::{ConfigError, Secret};
+use crate::config::ConfigError;
 
 const SETTING: &str = "SHORTLINK_CODES_KEY";
 const RADIX: u32 = 62;
@@ -29,8 +30,8 @@ impl CodeCipher {
     ///
     /// # Errors
     /// When it is anything else.
-    pub fn new(key: &Secret) -> Result<Self, ConfigError> {
-        let key = key_bytes(key.expose()).ok_or_else(|| {
+    pub fn new(key: &SecretString) -> Result<Self, ConfigError> {
+        let key = key_bytes(key.expose_secret()).ok_or_else(|| {
             ConfigError::new(SETTING, "must be 64 hexadecimal digits (openssl rand -hex 32)")
         })?;
         let ff1 = FF1::new(&key, RADIX).map_err(|error| ConfigError::new(SETTING, error.to_string()))?;
@@ -61,23 +62,16 @@ impl fmt::Debug for CodeCipher {
     }
 }
 
-fn key_bytes(hex: &str) -> Option<[u8; 32]> {
-    let hex = hex.trim().as_bytes();
-    if hex.len() != 64 || !hex.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
+fn key_bytes(digits: &str) -> Option<[u8; 32]> {
     let mut key = [0; 32];
-    for (byte, digits) in key.iter_mut().zip(hex.chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
+    hex::decode_to_slice(digits.trim(), &mut key).ok()?;
     Some(key)
 }
 
 fn fingerprint(key: &[u8; 32]) -> String {
     let mut block = FINGERPRINT_BLOCK.into();
     Aes256Enc::new(&(*key).into()).encrypt_block(&mut block);
-    let first_half = u128::from_be_bytes(block.into()) >> 64;
-    format!("{first_half:016x}")
+    hex::encode(&block[..8])
 }
 
 /// A numeral string in its two halves, each of at most 64 bits.

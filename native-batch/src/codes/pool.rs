@@ -1,18 +1,16 @@
-//! The list in Redis that creates take their codes from.
+//! The pool of codes: a list in Redis that creates take their codes from.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncCommands, AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKind, TlsCertificates,
-};
-use shortlink_core::Code;
+use redis::{AsyncCommands, AsyncConnectionConfig, Client, RedisError, TlsCertificates};
+use secrecy::ExposeSecret;
+use shortlink_core::{Code, redis_keys::CODES_LIST};
 
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Settings, check_unambiguous};
 use crate::tls;
 
-const KEY: &str = "shortlink:codes";
 const SETTING: &str = "REDIS_CODES_URL";
 /// How many codes one RPUSH carries.
 const CODES_A_COMMAND: usize = 500;
@@ -22,7 +20,7 @@ pub struct Pool(MultiplexedConnection);
 
 impl Pool {
     pub async fn connect(settings: &Settings) -> Result<Self> {
-        let url = settings.redis_codes_url()?.expose();
+        let url = settings.redis_codes_url()?.expose_secret();
         let read = |file| tls::read_pem(file, "REDIS_CODES_CA_FILE");
         let client = client(url, settings.redis_codes_ca_file().map(read).transpose()?)?;
         let limits = AsyncConnectionConfig::new()
@@ -40,23 +38,24 @@ impl Pool {
 
     /// How many codes there are.
     pub async fn len(&mut self) -> Result<u64> {
-        self.0.llen(KEY).await.map_err(|error| explain(&error))
+        self.0.llen(CODES_LIST).await.map_err(explain)
     }
 
-    /// Appends codes, and says how many there are then. After an error some of them may be there: never push them again.
+    /// Appends codes and returns how many there are then. After an error some may have been added: never push them again.
     pub async fn push(&mut self, codes: &[Code]) -> Result<u64> {
         let mut pipeline = redis::pipe();
         for chunk in codes.chunks(CODES_A_COMMAND) {
             let values: Vec<&str> = chunk.iter().map(Code::as_str).collect();
-            pipeline.rpush(KEY, values);
+            pipeline.rpush(CODES_LIST, values);
         }
-        let lengths: Vec<u64> = pipeline.query_async(&mut self.0).await.map_err(|error| explain(&error))?;
+        let lengths: Vec<u64> = pipeline.query_async(&mut self.0).await.map_err(explain)?;
         lengths.last().copied().context("Redis answered nothing to RPUSH")
     }
 }
 
 /// Reads the URL; with `root_cert` it must be one for TLS.
 pub fn client(url: &str, root_cert: Option<Vec<u8>>) -> Result<Client, ConfigError> {
+    check_unambiguous(SETTING, url)?;
     let client = match root_cert {
         None => Client::open(url),
         root_cert => Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert }),
@@ -70,14 +69,22 @@ pub fn client(url: &str, root_cert: Option<Vec<u8>>) -> Result<Client, ConfigErr
 }
 
 /// Says what to do where that is known. The error's text goes in whole, not as a cause: it repeats its own causes.
-fn explain(error: &RedisError) -> anyhow::Error {
-    let hint = match error.kind() {
-        ErrorKind::Server(ServerErrorKind::NoPerm) => "its user needs RPUSH and LLEN on shortlink:codes",
-        _ if error.code() == Some("WRONGTYPE") => "shortlink:codes is there but is no list; delete it",
-        _ if error.code() == Some("OOM") => "its memory is full: raise maxmemory or lower the target",
-        _ => return anyhow!("the pool of codes in Redis ({SETTING}) failed: {error}"),
+fn explain(error: RedisError) -> anyhow::Error {
+    let text = error.to_string();
+    // What Redis replied; a pipeline's error is a list of replies, of which the first says enough.
+    let replies = error.into_server_errors();
+    let Some(reply) = replies.as_deref().and_then(|replies| Some(&replies.first()?.1)) else {
+        return anyhow!("the pool of codes in Redis ({SETTING}) failed: {text}");
     };
-    anyhow!("the pool of codes in Redis ({SETTING}): {hint}")
+    let hint = match reply.code() {
+        "NOPERM" => format!("its user needs RPUSH and LLEN on {CODES_LIST}"),
+        "WRONGTYPE" => format!("{CODES_LIST} is there but is no list; delete it"),
+        "OOM" => "its memory is full: raise maxmemory or lower the target".to_owned(),
+        "READONLY" => "it is a read-only replica: name the primary".to_owned(),
+        "MISCONF" => "it cannot save to its disk, and refuses writes until it can".to_owned(),
+        code => format!("{code} {}", reply.details().unwrap_or_default()),
+    };
+    anyhow!("the pool of codes in Redis ({SETTING}): {}", hint.trim_end())
 }
 
 #[cfg(test)]
@@ -93,6 +100,14 @@ mod tests {
         ] {
             let error = client(url, None).map(|_| ()).unwrap_err().to_string();
             assert_eq!(error, format!("REDIS_CODES_URL is no Redis URL: {problem}"));
+        }
+    }
+
+    #[test]
+    fn a_password_that_is_not_encoded_is_never_taken_for_the_address() {
+        for url in ["redis://u:12#hunter2@host", "redis://u:12/hunter2@host", "redis://u:12?hunter2@host"] {
+            let error = client(url, None).map(|_| ()).unwrap_err().to_string();
+            assert!(error.starts_with("REDIS_CODES_URL must have @") && !error.contains("12"), "{error}");
         }
     }
 }

@@ -1,19 +1,23 @@
-//! What partitions there are, read from Postgres' catalogue.
+//! The partitions, read from Postgres' catalogue.
 
 use anyhow::{Context, Result};
+use chrono::{DateTime, Utc};
+use tokio_postgres::types::Timestamp;
 use tokio_postgres::{Client, Row};
 
-/// How long after its month's end a partition counts as closed. A link's `created_at` is read when its create begins, so
-/// by then no create that began within the month can still be under way.
+/// How long after its end a partition counts as closed. A link's `created_at` is read when its create begins, and by then
+/// no create that began before the end is still in flight.
 const CLOSED_AFTER: &str = "1 hour";
 
 /// One table named as a partition is; its name holds nothing but letters, digits and underscores.
 #[derive(Debug)]
 pub struct Partition {
     pub name: String,
-    /// First instant and first instant after, ISO 8601.
-    pub from: String,
-    pub until: String,
+    /// First instant and first instant after: the real bounds while attached, else those of the month in its name.
+    pub from: DateTime<Utc>,
+    pub until: DateTime<Utc>,
+    /// Whether the bounds are not those of the month.
+    pub is_shifted: bool,
     /// An estimate; `None` before Postgres has ever counted.
     pub rows: Option<i64>,
     /// Bytes with indexes.
@@ -24,16 +28,16 @@ pub struct Partition {
     pub drop_started: bool,
 }
 
-/// Where the table stands to `short_link`.
+/// How the table is connected to `short_link`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Attached,
-    /// Half detached: `detach partition .. concurrently` was interrupted, or is under way.
+    /// Half detached: `detach partition .. concurrently` was interrupted, or is in progress.
     Detaching,
     Detached,
 }
 
-/// Where the month stands to now.
+/// How the bounds relate to now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Time {
     Future,
@@ -42,26 +46,32 @@ pub enum Time {
     Closed,
 }
 
+/// When the last link of a partition expires: `NegInfinity` when it is empty, `PosInfinity` when one never does.
+pub type LastExpiry = Timestamp<DateTime<Utc>>;
+
 pub async fn partitions(client: &Client) -> Result<Vec<Partition>> {
     let sql = format!(
         "with tables as materialized (
              select oid, relname::text as name, reltuples,
-                    make_timestamptz(substr(relname, 12, 4)::int, substr(relname, 16, 2)::int, 1, 0, 0, 0, 'UTC') as starts
+                    make_timestamptz(substr(relname, 12, 4)::int, substr(relname, 16, 2)::int, 1, 0, 0, 0, 'UTC') as month
              from pg_catalog.pg_class
              where relnamespace = 'shortlink'::regnamespace and relkind = 'r'
                  and relname ~ '^short_link_[1-9][0-9]{{3}}(0[1-9]|1[0-2])$'
          ), months as (
-             select *, (starts at time zone 'UTC' + interval '1 month') at time zone 'UTC' as ends from tables
+             select *, (month at time zone 'UTC' + interval '1 month') at time zone 'UTC' as next from tables
+         ), bounds as (
+             select months.*,
+                    case when isfinite(starts_at) then starts_at else month end as starts,
+                    case when isfinite(ends_at) then ends_at else next end as ends
+             from months left join shortlink.short_link_partitions() on partition_name = name
          )
-         select name,
-                to_char(starts at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
-                to_char(ends at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
-                nullif(reltuples, -1)::bigint,
+         select name, coalesce(starts, month), coalesce(ends, next), nullif(reltuples, -1)::bigint,
                 coalesce(pg_total_relation_size(oid), 0),
                 i.inhdetachpending,
-                starts > now(), ends + interval '{CLOSED_AFTER}' <= now(),
-                coalesce(drop_started_at is not null, false)
-         from months
+                coalesce(starts, month) > now(), coalesce(ends, next) + interval '{CLOSED_AFTER}' <= now(),
+                coalesce(drop_started_at is not null, false),
+                coalesce((starts, ends) <> (month, next), false)
+         from bounds
          left join pg_catalog.pg_inherits i on i.inhrelid = oid and i.inhparent = 'shortlink.short_link'::regclass
          left join shortlink.closed_partition on partition_name = name
          order by name"
@@ -91,19 +101,28 @@ fn partition(row: &Row) -> Partition {
             _ => Time::Current,
         },
         drop_started: row.get(8),
+        is_shifted: row.get(9),
     }
 }
 
-/// When the last link of a partition expires, ISO 8601, and whether that is over; `None` for an empty one. A closed
-/// partition's answer may have been remembered; otherwise all of it is read.
-pub async fn last_expiry(client: &Client, partition: &Partition) -> Result<Option<(String, bool)>> {
-    let sql = format!(
-        "select to_char(last at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), last <= now()
-         from coalesce((select last_expiry from shortlink.closed_partition where partition_name = $1),
-                       (select max(expires_at) from shortlink.{})) as last
-         where last > '-infinity'",
-        partition.name
-    );
-    let row = client.query_opt(&sql, &[&partition.name]).await?;
-    Ok(row.map(|row| (row.get(0), row.get(1))))
+/// When the last link expires. The answer for a closed partition may have been stored; otherwise all of it is read.
+pub async fn last_expiry(client: &Client, partition: &Partition) -> Result<LastExpiry> {
+    // Two plain queries: Citus cannot run them as one.
+    let sql = "select last_expiry from shortlink.closed_partition where partition_name = $1";
+    if let Some(row) = client.query_opt(sql, &[&partition.name]).await? {
+        return Ok(row.get(0));
+    }
+    let sql = format!("select coalesce(max(expires_at), '-infinity') from shortlink.{}", partition.name);
+    let row = client.query_one(&sql, &[]).await;
+    let row =
+        row.with_context(|| format!("cannot find out when the last link of {} expires", partition.name))?;
+    Ok(row.get(0))
+}
+
+/// Stores when the last link of a closed partition expires, so that not all of it is read each time the batch runs.
+pub async fn store_last_expiry(client: &Client, partition: &Partition, last: LastExpiry) -> Result<()> {
+    let sql = "insert into shortlink.closed_partition (partition_name, last_expiry) values ($1, $2)
+               on conflict do nothing";
+    client.execute(sql, &[&partition.name, &last]).await?;
+    Ok(())
 }

@@ -1,6 +1,6 @@
-//! `partitions drop --expired`: which partitions have outlived all of their links.
+//! `partitions drop --expired`: drops the partitions whose links have all expired.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::json;
 use tokio_postgres::Client;
 
@@ -12,16 +12,17 @@ use crate::database::{self, Lock};
 use crate::report::Report;
 
 pub async fn drop_expired(settings: &Settings, grace: Grace, dry_run: bool, report: &Report) -> Result<()> {
-    let client = database::connect(settings).await?;
-    let done = Lock::DropPartitions.unless_held(&client, drop_all(&client, grace, dry_run, report)).await?;
+    let lock = database::connect(settings).await?;
+    let mut client = database::connect(settings).await?;
+    let done = Lock::DropPartitions.unless_held(&lock, drop_all(&mut client, grace, dry_run, report)).await?;
     if done.is_none() {
         report.say("busy", &json!({"command": "partitions drop"}), "another batch is dropping partitions");
     }
     Ok(())
 }
 
-async fn drop_all(client: &Client, grace: Grace, dry_run: bool, report: &Report) -> Result<()> {
-    // Nobody queues for long behind this session, and it does not wait for ever to detach.
+async fn drop_all(client: &mut Client, grace: Grace, dry_run: bool, report: &Report) -> Result<()> {
+    // Bounds how long others queue behind this session, and how long a detach waits.
     client.batch_execute("set lock_timeout = '5s'; set statement_timeout = '10min'").await?;
     let (mut dropped, mut kept, mut failed) = (Vec::new(), Vec::new(), 0);
     for partition in catalog::partitions(client).await? {
@@ -45,48 +46,30 @@ async fn drop_all(client: &Client, grace: Grace, dry_run: bool, report: &Report)
 }
 
 /// Whether the partition was dropped, or would be.
-async fn consider(client: &Client, partition: &Partition, grace: Grace, dry_run: bool) -> Result<bool> {
-    let due = match partition.place {
-        // A table that somebody else detached, say to keep it as an archive, is not the batch's to drop.
-        Place::Detached => partition.drop_started,
-        Place::Detaching => true,
+async fn consider(client: &mut Client, partition: &Partition, grace: Grace, dry_run: bool) -> Result<bool> {
+    let is_due = match partition.place {
+        // Only a drop that this batch began is finished. A table that somebody else detaches, say to keep it as an
+        // archive, is not the batch's to drop.
+        Place::Detached | Place::Detaching => partition.drop_started,
         Place::Attached => {
-            partition.time == Time::Closed && is_over(client, partition, grace, dry_run).await?
+            partition.time == Time::Closed && has_expired(client, partition, grace, dry_run).await?
         }
     };
-    if !due || dry_run {
-        return Ok(due);
+    if is_due && !dry_run {
+        return retire::retire(client, partition, grace).await;
     }
-    retire::retire(client, partition, grace).await
+    if partition.drop_started && !dry_run {
+        retire::cancel(client, &partition.name).await?;
+    }
+    Ok(is_due)
 }
 
-/// Whether every link expired longer ago than the grace period, by what is remembered of the partition.
-async fn is_over(client: &Client, partition: &Partition, grace: Grace, dry_run: bool) -> Result<bool> {
+/// Whether every link expired longer ago than the grace period, by what is stored about the partition.
+async fn has_expired(client: &Client, partition: &Partition, grace: Grace, dry_run: bool) -> Result<bool> {
+    let last = catalog::last_expiry(client, partition).await?;
     if !dry_run {
-        remember(client, partition).await?;
+        catalog::store_last_expiry(client, partition, last).await?;
     }
-    let sql = format!(
-        "select last + make_interval(days => $2) <= now()
-         from coalesce((select last_expiry from shortlink.closed_partition where partition_name = $1),
-                       (select max(expires_at) from shortlink.{}),
-                       '-infinity') as last",
-        partition.name
-    );
-    let row = client.query_one(&sql, &[&partition.name, &i32::from(grace.days)]).await?;
-    Ok(row.get(0))
-}
-
-/// Reads a closed partition once to know when its last link expires, instead of each time the batch runs.
-async fn remember(client: &Client, partition: &Partition) -> Result<()> {
-    let sql = format!(
-        "insert into shortlink.closed_partition (partition_name, last_expiry)
-         select $1, coalesce((select max(expires_at) from shortlink.{}), '-infinity')
-         where not exists (select from shortlink.closed_partition where partition_name = $1)",
-        partition.name
-    );
-    client
-        .execute(&sql, &[&partition.name])
-        .await
-        .with_context(|| format!("cannot find out when the last link of {} expires", partition.name))?;
-    Ok(())
+    let sql = "select $1::timestamptz + make_interval(days => $2) <= now()";
+    Ok(client.query_one(sql, &[&last, &i32::from(grace.days)]).await?.get(0))
 }

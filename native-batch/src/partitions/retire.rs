@@ -1,26 +1,28 @@
-//! Dropping one partition, in steps that can be interrupted anywhere and gone through again:
+//! Drops one partition, in steps that can be interrupted anywhere and repeated:
 //!
 //! 1. look once more for a link that is still needed, with the partition locked against writes, and mark it;
 //! 2. delete its entries in the registry, in chunks;
-//! 3. detach it concurrently: look-ups under way still see it, later ones do not;
-//! 4. look a last time, with the table to ourselves, and drop it. Should a link be needed after all, attach it again.
+//! 3. detach it concurrently: look-ups in flight still see it, later ones do not;
+//! 4. look a last time, under an exclusive lock, and drop it. Should a link be needed after all, attach it again.
 //!
 //! An entry in the registry is deleted only if it still points to the expired link: a code that has been taken again
-//! has another `created_at`. So no live link is ever without its entry, and none is in a table that goes.
-
-use std::time::SystemTime;
+//! has another `created_at`. So no live link is ever without its entry, and none is in a table that is dropped.
+//!
+//! Each statement is one that Citus can run too.
 
 use anyhow::{Context, Result, bail};
+use chrono::SecondsFormat;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
-use super::catalog::{Partition, Place};
+use super::catalog::{LastExpiry, Partition, Place};
 use crate::cli::Grace;
 
 /// Registry entries deleted in one transaction.
 const CHUNK: i64 = 5_000;
 
 /// Whether the partition is gone; `false` when a link in it turned out to be needed.
-pub async fn retire(client: &Client, partition: &Partition, grace: Grace) -> Result<bool> {
+pub async fn retire(client: &mut Client, partition: &Partition, grace: Grace) -> Result<bool> {
     let name = &partition.name;
     match partition.place {
         Place::Attached => {
@@ -28,10 +30,14 @@ pub async fn retire(client: &Client, partition: &Partition, grace: Grace) -> Res
                 return Ok(false);
             }
             forget_codes(client, name).await.context("cannot clear the registry")?;
-            detach(client, name, "concurrently").await?;
+            if let Err(error) = detach(client, name).await {
+                // Still attached, perhaps: then nothing of the drop has begun that an operator's detach could be taken for.
+                cancel(client, name).await?;
+                return Err(error);
+            }
         }
         Place::Detaching => {
-            detach(client, name, "finalize").await?;
+            finalize(client, name).await?;
             forget_codes(client, name).await.context("cannot clear the registry")?;
         }
         Place::Detached => {}
@@ -39,81 +45,105 @@ pub async fn retire(client: &Client, partition: &Partition, grace: Grace) -> Res
     drop_detached(client, partition, grace).await
 }
 
-async fn mark(client: &Client, name: &str, grace: Grace) -> Result<bool> {
-    let days = grace.days;
-    let sql = format!(
-        "begin;
-         lock table shortlink.{name} in share mode;
-         insert into shortlink.closed_partition as known (partition_name, last_expiry)
-             select '{name}', coalesce(max(expires_at), '-infinity') from shortlink.{name}
-             on conflict (partition_name) do update set last_expiry = excluded.last_expiry, drop_started_at = null;
-         update shortlink.closed_partition set drop_started_at = now()
-             where partition_name = '{name}' and last_expiry + interval '{days} days' <= now();
-         commit"
-    );
-    transaction(client, &sql).await.context("cannot look for links still needed")?;
-    let row = client
-        .query_one(
-            "select drop_started_at is not null from shortlink.closed_partition where partition_name = $1",
-            &[&name],
-        )
-        .await?;
-    Ok(row.get(0))
+/// Takes the mark from a partition that is attached, so that it is not taken for one that the batch detached.
+pub async fn cancel(client: &Client, name: &str) -> Result<()> {
+    let sql = "update shortlink.closed_partition set drop_started_at = null
+               where partition_name = $1 and exists (
+                   select from pg_catalog.pg_inherits where inhrelid = to_regclass($2) and not inhdetachpending
+               )";
+    client.execute(sql, &[&name, &format!("shortlink.{name}")]).await?;
+    Ok(())
+}
+
+async fn mark(client: &mut Client, name: &str, grace: Grace) -> Result<bool> {
+    let work = async {
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(&format!("lock table shortlink.{name} in share mode")).await?;
+        let sql = format!("select coalesce(max(expires_at), '-infinity') from shortlink.{name}");
+        let last: LastExpiry = transaction.query_one(&sql, &[]).await?.get(0);
+        let sql =
+            "insert into shortlink.closed_partition as known (partition_name, last_expiry, drop_started_at)
+                   values ($1, $2, case when $2 + make_interval(days => $3) <= now() then now() end)
+                   on conflict (partition_name) do update
+                       set last_expiry = excluded.last_expiry, drop_started_at = excluded.drop_started_at
+                   returning drop_started_at is not null";
+        let is_due = transaction.query_one(sql, &[&name, &last, &i32::from(grace.days)]).await?.get(0);
+        transaction.commit().await?;
+        Ok::<_, tokio_postgres::Error>(is_due)
+    };
+    work.await.context("cannot look for links still needed")
 }
 
 async fn forget_codes(client: &Client, name: &str) -> Result<()> {
-    let sql = format!(
-        "with chunk as materialized (
-             select short_code, created_at from shortlink.{name}
-             where (short_code, created_at) > ($1, $2) order by short_code, created_at limit {CHUNK}
-         ), gone as (
-             delete from shortlink.short_code held using chunk
-             where held.short_code = chunk.short_code and held.created_at = chunk.created_at
-                 and held.expires_at <= now()
-         )
-         select short_code, created_at from chunk order by short_code desc, created_at desc limit 1"
-    );
-    let statement = client.prepare(&sql).await?;
-    let mut last = (String::new(), SystemTime::UNIX_EPOCH);
-    while let Some(row) = client.query_opt(&statement, &[&last.0, &last.1]).await? {
-        last = (row.get(0), row.get(1));
+    let last = client
+        .prepare(&format!(
+            "select max(short_code) from (
+                 select short_code from shortlink.{name} where short_code > $1 order by short_code limit {CHUNK}
+             ) chunk"
+        ))
+        .await?;
+    let delete = client
+        .prepare(&format!(
+            "delete from shortlink.short_code held using shortlink.{name} link
+             where held.short_code = link.short_code and held.created_at = link.created_at
+                 and held.expires_at <= now() and link.short_code > $1 and link.short_code <= $2"
+        ))
+        .await?;
+    let mut done = String::new();
+    while let Some(end) = client.query_one(&last, &[&done]).await?.get::<_, Option<String>>(0) {
+        client.execute(&delete, &[&done, &end]).await?;
+        done = end;
     }
     Ok(())
 }
 
-async fn detach(client: &Client, name: &str, how: &str) -> Result<()> {
-    let sql = format!("alter table shortlink.short_link detach partition shortlink.{name} {how}");
-    client.batch_execute(&sql).await.with_context(|| format!("cannot detach {name} (the next run goes on)"))
+async fn detach(client: &Client, name: &str) -> Result<()> {
+    let sql = format!("alter table shortlink.short_link detach partition shortlink.{name}");
+    let detached = match client.batch_execute(&format!("{sql} concurrently")).await {
+        // Citus cannot do it concurrently; lock_timeout bounds how long the lock on the parent is waited for.
+        Err(error) if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
+            client.batch_execute(&sql).await
+        }
+        detached => detached,
+    };
+    detached.with_context(|| format!("cannot detach {name} (the next run tries again)"))
 }
 
-async fn drop_detached(client: &Client, partition: &Partition, grace: Grace) -> Result<bool> {
-    let Partition { name, from, until, .. } = partition;
-    let days = grace.days;
-    // Dropped or attached again in the very transaction that looked.
-    let sql = format!(
-        "begin;
-         lock table shortlink.{name} in access exclusive mode;
-         do $do$ begin
-             if exists (select from shortlink.{name} where expires_at + interval '{days} days' > now()) then
-                 alter table shortlink.short_link attach partition shortlink.{name}
-                     for values from ('{from}') to ('{until}');
-             else
-                 drop table shortlink.{name};
-             end if;
-         end $do$;
-         delete from shortlink.closed_partition where partition_name = '{name}';
-         commit"
-    );
-    transaction(client, &sql).await.with_context(|| format!("cannot drop {name} (the next run goes on)"))?;
-    let row = client.query_one("select to_regclass($1) is null", &[&format!("shortlink.{name}")]).await?;
-    if row.get(0) { Ok(true) } else { bail!("it holds a link that is still needed, and was attached again") }
+async fn finalize(client: &Client, name: &str) -> Result<()> {
+    let sql = format!("alter table shortlink.short_link detach partition shortlink.{name} finalize");
+    let finalized = client.batch_execute(&sql).await;
+    finalized.with_context(|| format!("cannot finish detaching {name} (the next run tries again)"))
 }
 
-/// Runs a script that holds its own `begin` and `commit`, and leaves no transaction open when it fails.
-async fn transaction(client: &Client, script: &str) -> Result<()> {
-    let outcome = client.batch_execute(script).await;
-    if outcome.is_err() {
-        client.batch_execute("rollback").await?;
+async fn drop_detached(client: &mut Client, partition: &Partition, grace: Grace) -> Result<bool> {
+    let name = &partition.name;
+    // Dropped, or attached again, in the very transaction that looked.
+    let work = async {
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(&format!("lock table shortlink.{name} in access exclusive mode")).await?;
+        let sql = format!(
+            "select exists (select from shortlink.{name} where expires_at + make_interval(days => $1) > now())"
+        );
+        let is_needed: bool = transaction.query_one(&sql, &[&i32::from(grace.days)]).await?.get(0);
+        let bound = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        let sql = if is_needed {
+            format!(
+                "alter table shortlink.short_link attach partition shortlink.{name} for values from ('{}') to ('{}')",
+                bound(partition.from),
+                bound(partition.until)
+            )
+        } else {
+            format!("drop table shortlink.{name}")
+        };
+        transaction.batch_execute(&sql).await?;
+        let sql = "delete from shortlink.closed_partition where partition_name = $1";
+        transaction.execute(sql, &[name]).await?;
+        transaction.commit().await?;
+        Ok::<_, tokio_postgres::Error>(is_needed)
+    };
+    let is_needed = work.await.with_context(|| format!("cannot drop {name} (the next run tries again)"))?;
+    if is_needed {
+        bail!("it holds a link that is still needed, and was attached again");
     }
-    Ok(outcome?)
+    Ok(true)
 }

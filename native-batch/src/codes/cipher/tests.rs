@@ -8,7 +8,7 @@ use super::*;
 const KEY: &str = "2B7E151628AED2A6ABF7158809CF4F3CEF4359D8D580AA4F7F036D6F04FC6A94";
 
 fn cipher(key: &str) -> CodeCipher {
-    CodeCipher::new(&key.parse().unwrap()).unwrap()
+    CodeCipher::new(&key.into()).unwrap()
 }
 
 /// Encrypts digits (0-9a-z) as the samples of NIST SP 800-38G do, and decrypts the result again.
@@ -68,7 +68,7 @@ fn after_the_last_code_there_is_none() {
 fn a_key_is_64_hexadecimal_digits() {
     for bad in ["", "00", &"g".repeat(64), &"0".repeat(63), &"é".repeat(32), &format!("+{}", "0".repeat(63))]
     {
-        let error = CodeCipher::new(&bad.parse().unwrap()).unwrap_err();
+        let error = CodeCipher::new(&bad.into()).unwrap_err();
         assert!(error.to_string().starts_with("SHORTLINK_CODES_KEY must be 64 hex"), "{error}");
     }
 }
