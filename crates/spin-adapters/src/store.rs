@@ -20,7 +20,7 @@ use crate::{
 /// Says with the number of its rows what became of the links: a statement of which no row is read costs the host less.
 const CREATE: &str = "select from shortlink.create_short_links($1, $2, $3, $4)";
 const RESOLVE: &str = "select shortlink.resolve_short_links($1)";
-const CREATE_PARTITION: &str = "select shortlink.create_short_link_partition(now())";
+const CREATE_PARTITION: &str = "select shortlink.create_current_partition()";
 const HAS_PARTITION: &str = "select where shortlink.short_link_partition_exists(now())";
 /// The most in one statement. A host sends an instance no more than 16 requests at a time.
 const MOST_FINDS: usize = 16;
