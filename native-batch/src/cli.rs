@@ -254,7 +254,7 @@ mod tests {
                 "shortlink-batch partitions drop --expired --grace x",
                 "'--grace <DAYS> (SHORTLINK_GRACE_DAYS)'",
             ),
-            ("shortlink-batch codes fill --target -1x", "'--target <N> (SHORTLINK_CODES_TARGET)'"),
+            ("shortlink-batch codes fill --target x", "'--target <N> (SHORTLINK_CODES_TARGET)'"),
             ("shortlink-batch run --ahead=200", "'--ahead <N> (SHORTLINK_PARTITIONS_AHEAD)'"),
             ("shortlink-batch partitions create --ahead=200", "'--ahead <N>'"),
         ] {

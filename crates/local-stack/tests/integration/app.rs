@@ -275,9 +275,16 @@ impl App {
     }
 
     pub fn postgres_as_app(&self) -> postgres::Client {
+        self.postgres_as("shortlink_app", &SERVERS.secrets.app)
+    }
+
+    pub fn postgres_as_superuser(&self) -> postgres::Client {
+        self.postgres_as("postgres", &SERVERS.secrets.postgres)
+    }
+
+    fn postgres_as(&self, user: &str, password: &str) -> postgres::Client {
         let tls = SERVERS.site.tls();
-        let url =
-            database_url(tls, SERVERS.ports.postgres, "shortlink_app", &SERVERS.secrets.app, &self.database);
+        let url = database_url(tls, SERVERS.ports.postgres, user, password, &self.database);
         match tls {
             None => postgres::Client::connect(&url, NoTls).unwrap(),
             Some(tls) => {

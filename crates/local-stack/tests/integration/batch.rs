@@ -340,3 +340,41 @@ fn numbers_that_are_skipped_never_become_codes() {
         refused.stderr
     );
 }
+
+#[test]
+fn an_empty_variable_is_absent() {
+    let app = App::own();
+    let help = ["run", "codes fill", "partitions drop"].map(|command| {
+        let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        app.batch(&arguments).success().stdout
+    });
+    let variables: BTreeSet<&str> = help
+        .iter()
+        .flat_map(|help| help.split("[env: ").skip(1))
+        .map(|rest| rest.split(['=', ']']).next().unwrap())
+        .collect();
+    assert!(variables.len() >= 8, "{variables:?}");
+    let empty: Vec<(&str, &str)> = variables.iter().map(|name| (*name, "")).collect();
+    let output = app.batch_with(&empty, &["run"]);
+    assert_eq!(output.stderr.trim().matches("is not set").count(), 1, "{}", output.stderr);
+    let optional: Vec<(&str, &str)> = empty
+        .into_iter()
+        .filter(|(name, _)| !name.ends_with("_URL") && *name != "SHORTLINK_CODES_KEY")
+        .collect();
+    if SERVERS.site.tls().is_none() {
+        app.batch_with(&optional, &["run", "--target", "10"]).success();
+    }
+    let bad = app.batch_with(&[("SHORTLINK_GRACE_DAYS", "x")], &["run"]);
+    assert!(bad.stderr.contains("--grace <DAYS> (SHORTLINK_GRACE_DAYS)"), "{}", bad.stderr);
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let app = App::own();
+    let mut status = app.batch_command(&["codes", "status"]);
+    status.stdout(fs::File::options().write(true).open("/dev/full").unwrap());
+    let output = status.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("cannot write to standard output"), "{stderr}");
+}

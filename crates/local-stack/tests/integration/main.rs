@@ -19,6 +19,7 @@ mod permissions;
 mod pool;
 mod races;
 mod resolve;
+mod schema;
 mod security;
 mod settings;
 mod tls;

@@ -32,7 +32,7 @@ fn neither_role_is_more_than_a_role_that_may_log_in() {
 }
 
 #[test]
-fn the_app_role_may_execute_six_functions_and_nothing_else() {
+fn the_app_role_may_execute_seven_functions_and_nothing_else() {
     // Every object of the database that is not Postgres's own, with every right that the role has on it.
     let rights = "
         with mine as (select oid, nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema')
@@ -75,8 +75,9 @@ fn the_app_role_may_execute_six_functions_and_nothing_else() {
             // Postgres gives every role these two on every database, and every role the languages and the use of `public`.
             "database: CONNECT",
             "database: TEMPORARY",
+            "function shortlink.create_all_short_links(text[],text[],bigint[],integer[])",
+            "function shortlink.create_current_partition()",
             "function shortlink.create_short_link(text,text,timestamp with time zone,boolean)",
-            "function shortlink.create_short_link_partition(timestamp with time zone)",
             "function shortlink.create_short_links(text[],text[],bigint[],integer[])",
             "function shortlink.resolve_short_link(text)",
             "function shortlink.resolve_short_links(text[])",
