@@ -146,6 +146,10 @@ impl Host {
         if let Some(tls) = site.tls() {
             command.env("SSL_CERT_FILE", tls.authority());
         }
+        // Usual in containers. Spin puts a backtrace into the errors that components get then.
+        if site.is_temporary() {
+            command.env("RUST_BACKTRACE", "1");
+        }
         let mut process = site.spawn(&options.name, command, Signal::Term)?;
         process.wait_ready(READY_LIMIT, || probe::status_of(options.port, "/v1/health").is_some())?;
         Ok(Self { process, port: options.port })

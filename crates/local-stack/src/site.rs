@@ -94,6 +94,11 @@ impl Site {
         Ok(site)
     }
 
+    /// Whether it belongs to a test.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.guard.is_some()
+    }
+
     /// The root of the checkout.
     #[must_use]
     pub fn root(&self) -> &Path {

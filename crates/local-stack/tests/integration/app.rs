@@ -30,6 +30,18 @@ use crate::http::{Reply, send};
 
 const TEMPLATE: &str = "short_link_template";
 
+/// How long a test waits for a fact, such as a cache write that goes on after its answer.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `is_so`, or fails with what was waited for.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within {} s: {what}", PATIENCE.as_secs());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// The servers that all tests share. They end with this process: see the guard of [`Site::temporary`].
 pub struct Servers {
     pub site: Site,
@@ -171,6 +183,15 @@ impl App {
         logs.iter().flat_map(|path| files(path)).filter_map(|file| fs::read_to_string(file).ok()).collect()
     }
 
+    /// Waits until the components or the host have logged that text: a line may be written after the answer.
+    pub fn wait_for_log(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < deadline, "{text:?} is not logged: {}", self.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     pub fn app_password() -> String {
         SERVERS.secrets.app.clone()
     }
@@ -190,17 +211,30 @@ impl App {
         redis::cmd("GET").arg(format!("link:{code}")).query(&mut self.cache()).unwrap()
     }
 
-    /// Waits for an entry: what a look-up found is cached when it is answered already.
+    /// Waits for an entry: what a look-up found is cached after its answer.
     pub fn wait_until_cached(&self, code: &str, is_it: impl Fn(&[u8]) -> bool) {
-        let began = Instant::now();
+        let deadline = Instant::now() + PATIENCE;
         // The key may hold something that is no text until then.
         let entry = || -> Option<Vec<u8>> {
             redis::cmd("GET").arg(format!("link:{code}")).query(&mut self.cache()).ok().flatten()
         };
         while !entry().is_some_and(|entry| is_it(&entry)) {
-            assert!(began.elapsed() < Duration::from_secs(10), "{code} is cached as {:?}", entry());
+            assert!(Instant::now() < deadline, "{code} is cached as {:?}", entry());
             thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// Resolves a link and waits until the cache holds it. One write may be lost to its deadline on a busy machine, so
+    /// the link is resolved again when none comes; what is written late then stands before the caller goes on.
+    pub fn resolve_until_cached(&self, code: &str) {
+        wait_until(&format!("{code} is cached after it was resolved"), || {
+            assert_eq!(self.get(&format!("/v1/shortlink/{code}")).status, 302, "{code}");
+            let asked_again = Instant::now() + Duration::from_secs(2);
+            while self.cached(code).is_none() && Instant::now() < asked_again {
+                thread::sleep(Duration::from_millis(5));
+            }
+            self.cached(code).is_some()
+        });
     }
 
     pub fn set_cached(&self, code: &str, value: &str) {
@@ -268,6 +302,15 @@ impl App {
     /// Runs SQL as the superuser.
     pub fn sql(&self, sql: &str) -> String {
         SERVERS.postgres.sql(&self.database, sql).unwrap()
+    }
+
+    /// Stores a link to `https://<code>.example/` in Postgres alone: no cache write of a create can be under way.
+    pub fn store(&self, code: &str) {
+        let url = format!("https://{code}.example/");
+        let sql = format!(
+            "select count(*) from shortlink.create_short_link('{code}', '{url}', now() + interval '1 day', true)"
+        );
+        assert_eq!(self.count(&sql), 1, "{code} is stored");
     }
 
     pub fn count(&self, sql: &str) -> i64 {

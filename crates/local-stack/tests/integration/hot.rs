@@ -10,13 +10,14 @@ use serde_json::json;
 
 use crate::app::{App, rfc3339_in, sleep_until, unix_millis};
 
-/// Takes a link out of everything but the instances' memory.
+/// Takes a link out of everything but the instances' memory, once nothing writes it to the cache any more.
 fn remove(app: &App, code: &str) {
-    app.uncache(code);
+    app.resolve_until_cached(code);
     app.sql(&format!(
         "delete from shortlink.short_link where short_code = '{code}'; \
          delete from shortlink.short_code where short_code = '{code}'"
     ));
+    app.uncache(code);
 }
 
 #[test]

@@ -99,9 +99,8 @@ const COUNT_LOOK_UPS: &str = "
 #[test]
 fn a_hot_link_that_leaves_the_cache_under_1000_clients_is_looked_up_once_an_instance_at_most() {
     let rig = Rig::with(&[("hot_link_ttl_millis", "2000")]);
-    rig.link("hot");
+    rig.app.store("hot");
     rig.app.sql(COUNT_LOOK_UPS);
-    rig.app.uncache("hot");
     let start = Barrier::new(1000);
     let ((), took) = timed(|| {
         thread::scope(|scope| {

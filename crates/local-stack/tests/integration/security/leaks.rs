@@ -189,8 +189,7 @@ fn a_statement_that_fails_is_not_quoted() {
         app.sql(sql);
         let statuses = ask_everything(&app, what);
         assert!(matches!(statuses[0], 500 | 503), "{what}: {statuses:?}");
-        let log = log(&app);
-        assert!(log.contains(code), "{what}: {log}");
+        app.wait_for_log(code);
         assert_log_tells_nothing(&app, &[ports.cache, ports.codes, ports.postgres], &[]);
     }
 }
@@ -206,7 +205,7 @@ fn a_setting_that_cannot_be_used_is_named_and_its_value_is_not() {
             assert_eq!(reply.status, 500, "{name}");
             assert_tells_nothing(&reply, name);
         }
-        assert!(log(&app).contains(name));
+        app.wait_for_log(name);
         assert_log_tells_nothing(&app, &[], &[secret]);
     }
 }
