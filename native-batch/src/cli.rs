@@ -195,7 +195,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "PAUSE", value_parser = pause)]
     pub every: Option<Duration>,
     /// How many months after this one to have partitions for
-    #[arg(long, value_name = "N", env = "SHORTLINK_PARTITIONS_AHEAD", default_value_t = 2,
+    #[arg(long, value_name = "MONTHS", env = "SHORTLINK_PARTITIONS_AHEAD", default_value_t = 2,
           value_parser = clap::value_parser!(u8).range(0..=119))]
     pub ahead: u8,
     /// How partitions to drop are chosen.
@@ -255,7 +255,7 @@ mod tests {
                 "'--grace <DAYS> (SHORTLINK_GRACE_DAYS)'",
             ),
             ("shortlink-batch codes fill --target x", "'--target <N> (SHORTLINK_CODES_TARGET)'"),
-            ("shortlink-batch run --ahead=200", "'--ahead <N> (SHORTLINK_PARTITIONS_AHEAD)'"),
+            ("shortlink-batch run --ahead=200", "'--ahead <MONTHS> (SHORTLINK_PARTITIONS_AHEAD)'"),
             ("shortlink-batch partitions create --ahead=200", "'--ahead <N>'"),
         ] {
             let mut command = Cli::command();

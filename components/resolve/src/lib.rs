@@ -124,12 +124,11 @@ impl State {
         if self.origins != AllowedOrigins::Any || caching.is_cut_by(hot.link.expiry, now) {
             return http::response(answer());
         }
-        match hot.prepared.get() {
-            Some(prepared) => prepared.response(),
-            None => {
-                let prepared = Prepared::new(answer())?;
-                hot.prepared.get_or_init(|| prepared).response()
-            }
+        if let Some(prepared) = hot.prepared.get() {
+            prepared.response()
+        } else {
+            let prepared = Prepared::new(answer())?;
+            hot.prepared.get_or_init(|| prepared).response()
         }
     }
 }

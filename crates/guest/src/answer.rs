@@ -36,14 +36,13 @@ struct Refused<'a> {
     error: &'a str,
 }
 
-/// What a page of another origin may read besides the headers that browsers always show.
-const EXPOSED: &str = "retry-after, location";
 const NO_STORE: (&str, Cow<'static, str>) = ("cache-control", Cow::Borrowed("no-store"));
 /// Keeps browsers from guessing a content type.
 pub const NO_SNIFF: (&str, Cow<'static, str>) = ("x-content-type-options", Cow::Borrowed("nosniff"));
 
 impl Answer {
     /// 204 to an `OPTIONS` request.
+    #[must_use]
     pub fn options(methods: &'static str) -> Self {
         Self { status: 204, headers: vec![NO_STORE, NO_SNIFF], body: None }
             .with("allow", methods)
@@ -69,32 +68,38 @@ impl Answer {
     }
 
     /// An error with one sentence that the caller can act on.
+    #[must_use]
     pub fn error(status: u16, sentence: &str) -> Self {
         Self::envelope(status, Refused { error: sentence })
     }
 
     /// 404 for a path that nothing has, in the words of the manifest's last route.
+    #[must_use]
     pub fn no_such_path() -> Self {
         Self::error(404, "there is nothing at this path")
     }
 
     /// 405 for any method but these.
+    #[must_use]
     pub fn wrong_method(methods: &'static str) -> Self {
         Self::error(405, &format!("this path answers {methods}")).with("allow", methods)
     }
 
     /// 503 with the time after which to try again.
+    #[must_use]
     pub fn unavailable() -> Self {
         Self::error(503, "the service is unavailable for the moment; try again in a second")
             .with("retry-after", "1")
     }
 
     /// 500 for what only the operator can mend.
+    #[must_use]
     pub fn internal() -> Self {
         Self::error(500, "the service is not working as it should; its operator has been told")
     }
 
     /// The answer when the store failed; logs what the caller is not told.
+    #[must_use]
     pub fn store_failed(operation: &str, error: &StoreError) -> Self {
         log::failure(operation, &error.to_string());
         match error {
@@ -121,15 +126,12 @@ impl Answer {
     #[must_use]
     pub fn with_cors(self, allowed: &AllowedOrigins, origin: Option<&str>) -> Self {
         const ALLOW: &str = "access-control-allow-origin";
-        // A browser follows a redirect without showing it to the page.
-        let answer =
-            if self.status == 302 { self } else { self.with("access-control-expose-headers", EXPOSED) };
         match (allowed, origin) {
-            (AllowedOrigins::Any, _) => answer.with(ALLOW, "*"),
+            (AllowedOrigins::Any, _) => self.with(ALLOW, "*"),
             (AllowedOrigins::Listed(list), Some(origin)) if list.iter().any(|listed| listed == origin) => {
-                answer.with(ALLOW, origin.to_owned()).with("vary", "origin")
+                self.with(ALLOW, origin.to_owned()).with("vary", "origin")
             }
-            (AllowedOrigins::Listed(_), _) => answer.with("vary", "origin"),
+            (AllowedOrigins::Listed(_), _) => self.with("vary", "origin"),
         }
     }
 }

@@ -207,7 +207,7 @@ mod tests {
             let impatient = async {
                 let asked = async |_: Vec<u32>| unreachable!("asked after its deadline");
                 let answer = batch.ask(2, Deadline::after(SECOND / 4), asked).await;
-                (answer, monotonic() - begun)
+                (answer, monotonic().checked_sub(begun).unwrap())
             };
             let (first, (second, waited)) = join(double(&batch, &sizes, 1), impatient).await;
             assert_eq!((first, second), (Ok(2), Err(Unanswered::NotAsked)));

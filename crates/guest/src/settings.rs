@@ -98,11 +98,17 @@ pub struct CachingSettings {
 }
 
 /// Reads `cache_ttl_seconds` (3600): the longest that Redis keeps a link.
+///
+/// # Errors
+/// [`SettingError`]
 pub async fn cache_ttl(variables: &impl Variables) -> Result<Duration, SettingError> {
     Ok(Duration::from_secs(u64::from(number(variables, "cache_ttl_seconds", 1..=LONGEST_CACHING).await?)))
 }
 
 /// Reads `pool_prefetch` (16): how many codes an instance takes from the pool at a time at most.
+///
+/// # Errors
+/// [`SettingError`]
 pub async fn pool_prefetch(variables: &impl Variables) -> Result<usize, SettingError> {
     number(variables, "pool_prefetch", 1..=LARGEST_PREFETCH).await
 }
@@ -118,6 +124,9 @@ pub enum AllowedOrigins {
 
 impl LinkSettings {
     /// Reads the variables.
+    ///
+    /// # Errors
+    /// [`SettingError`]
     pub async fn read(variables: &impl Variables) -> Result<Self, SettingError> {
         let limits = LifetimeLimits {
             default_ttl_days: number(variables, "default_ttl_days", 1..=MAX_LIFETIME_DAYS).await?,
@@ -145,6 +154,9 @@ impl LinkSettings {
 
 impl CachingSettings {
     /// Reads the variables.
+    ///
+    /// # Errors
+    /// [`SettingError`]
     pub async fn read(variables: &impl Variables) -> Result<Self, SettingError> {
         let hot_link_ttl = number(variables, "hot_link_ttl_millis", 0..=LONGEST_MEMORY).await?;
         Ok(Self {
@@ -160,6 +172,9 @@ impl CachingSettings {
 
 impl AllowedOrigins {
     /// Reads the variable.
+    ///
+    /// # Errors
+    /// [`SettingError`]
     pub async fn read(variables: &impl Variables) -> Result<Self, SettingError> {
         let text = text(variables, "allowed_origins").await?;
         if text.trim() == "*" {

@@ -56,6 +56,7 @@ impl Failure {
     }
 
     /// Whether one of several links may be the reason, so that each is worth a statement of its own.
+    #[must_use]
     pub fn may_be_of_one(&self) -> bool {
         match self {
             Self::Conflict | Self::AlreadyExpired | Self::Refused(_) | Self::Statement(_) => true,
@@ -64,6 +65,7 @@ impl Failure {
     }
 
     /// The same for the use cases.
+    #[must_use]
     pub fn into_store_error(self) -> StoreError {
         match self {
             Self::Refused(_) => StoreError::Unusable(self.to_string()),

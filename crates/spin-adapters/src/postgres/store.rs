@@ -22,7 +22,7 @@ use super::{
 
 /// Stores the link, or gives no row when its code is in use.
 const CREATE: &str = "select from shortlink.create_short_link(\
-    $1, $2, timestamptz 'epoch' + $3 * interval '1 millisecond', $4)";
+    $1, $2, timestamptz 'epoch' + $3::bigint * interval '1 millisecond', $4)";
 /// Stores all of the links or none.
 const CREATE_ALL: &str = "select shortlink.create_all_short_links($1, $2, $3, $4)";
 const CREATE_PARTITION: &str = "select shortlink.create_current_partition()";
@@ -213,6 +213,7 @@ fn create_all_parameters(links: &[&NewLink]) -> Vec<ParameterValue> {
 }
 
 /// What is known about each code, from what `resolve_short_links` says about each.
+#[must_use]
 pub fn lookups(codes: &[Code], found: Option<DbValue>) -> Vec<Result<Lookup, StoreError>> {
     match found {
         Some(DbValue::ArrayStr(found)) if found.len() == codes.len() => {
@@ -396,11 +397,11 @@ mod tests {
             let begun = monotonic();
             let waiting = async {
                 let answer = store.until(Deadline::after(Duration::from_secs(1))).create(&new_link(2)).await;
-                (answer, monotonic() - begun)
+                (answer, monotonic().checked_sub(begun).unwrap())
             };
             let (first, (second, waited)) = futures::join!(create(&store, 1), waiting);
             assert!(first.is_err() && second.is_err());
-            let took = monotonic() - begun;
+            let took = monotonic().checked_sub(begun).unwrap();
             assert!(took <= SEQUENCE_BUDGET + Duration::from_millis(20), "{took:?}");
             assert!(waited <= Duration::from_millis(1020), "{waited:?}");
         });
