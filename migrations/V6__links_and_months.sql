@@ -131,23 +131,15 @@ set search_path = shortlink, pg_temp
 as $$
 declare
     v_found text[] := '{}';
-    v_created_at timestamptz;
-    v_expires_at timestamptz;
-    v_url text;
+    v_link record;
 begin
     for i in 1 .. cardinality(p_codes) loop
-        select held.created_at into v_created_at from short_code held where held.short_code = p_codes[i];
-        if found then
-            -- As in resolve_short_link: with values for both columns the planner finds the one partition.
-            select link.url, link.expires_at into v_url, v_expires_at
-            from short_link link
-            where link.short_code = p_codes[i] and link.created_at = v_created_at;
-        end if;
+        select link.url, link.expires_at, link.expired into v_link from resolve_short_link(p_codes[i]) link;
         v_found := v_found || case
             when not found then null
-            when v_expires_at = 'infinity' then 'never ' || v_url
-            when v_expires_at <= now() then ''
-            else (extract(epoch from v_expires_at) * 1000)::bigint || ' ' || v_url
+            when v_link.expired then ''
+            when v_link.expires_at = 'infinity' then 'never ' || v_link.url
+            else (extract(epoch from v_link.expires_at) * 1000)::bigint || ' ' || v_link.url
         end;
     end loop;
     return v_found;

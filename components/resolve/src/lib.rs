@@ -38,7 +38,7 @@ use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 const METHODS: &str = "GET, HEAD, OPTIONS";
 /// How long a request may take until its last statement begins. That statement takes 4 s at most, and a front door waits
 /// for 15 s.
-const BUDGET: Duration = Duration::from_secs(5);
+const BUDGET: Duration = Duration::from_secs(10);
 
 struct State {
     caching: CachingSettings,

@@ -80,7 +80,7 @@ fn every_invalid_body_is_refused_with_a_plain_sentence() {
         ("", "the body is not valid JSON"),
         ("{", "the body is not valid JSON"),
         ("nonsense", "the body is not valid JSON"),
-        (deep.as_str(), "the body is not valid JSON"),
+        (deep.as_str(), "`url` must be a string"),
         ("[]", "the body must be a JSON object"),
         ("{}", "`url` is missing"),
         (r#"{"url":""}"#, "`url` must not be empty"),

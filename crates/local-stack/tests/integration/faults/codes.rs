@@ -66,6 +66,6 @@ fn each_malformed_entry_is_logged_once_and_shown_to_nobody() {
     assert_eq!(app.create(&json!({ "url": "https://example.com" })).code(), "GGGGGGG");
     // Spin writes what a component prints into a file and to its own output.
     let places = if on_spin() { 2 } else { 1 };
-    recovery(|| app.log().matches("passed over an entry").count() == 2 * places);
+    recovery(|| app.log().matches("skipped an entry").count() == 2 * places);
     assert!(!app.log().contains("<script>"));
 }
