@@ -5,7 +5,7 @@ locals {
   redis = {
     cache = {
       class         = local.size.cache_class
-      policy        = "allkeys-lfu"
+      policy        = "volatile-lfu"
       snapshot_days = 0
       description   = "Links, all of which can be had again from Postgres"
     }

@@ -32,7 +32,7 @@ impl FrontDoor {
         Self::limited(app, Limits::OFF)
     }
 
-    fn limited(app: &App, limits: Limits) -> Self {
+    pub fn limited(app: &App, limits: Limits) -> Self {
         let port = free_port().unwrap();
         let name = format!("nginx-{port}");
         let options = Options { name, port, upstream: app.addr().port(), limits };
@@ -127,6 +127,8 @@ fn what_nginx_refuses_itself_is_in_the_envelope() {
     );
     assert_snapshot!(huge.shown(), @r#"
     413
+    access-control-allow-origin: *
+    access-control-expose-headers: Retry-After, Location
     cache-control: no-store
     content-length: 63
     content-type: application/json

@@ -11,6 +11,7 @@ mod create;
 mod e2e;
 mod expiry;
 mod faults;
+mod front_door;
 mod health;
 mod hot;
 mod http;

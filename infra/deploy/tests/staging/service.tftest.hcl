@@ -442,7 +442,7 @@ run "the_cache_evicts_and_the_codes_stay" {
   command = apply
 
   assert {
-    condition     = { for name, group in aws_elasticache_parameter_group.redis : name => one(group.parameter).value } == { cache = "allkeys-lfu", codes = "noeviction" }
+    condition     = { for name, group in aws_elasticache_parameter_group.redis : name => one(group.parameter).value } == { cache = "volatile-lfu", codes = "noeviction" }
     error_message = "A Redis evicts what it should not, or does not what it should."
   }
 

@@ -8,10 +8,11 @@ use super::wire::{Answers, WAYS, Way, exchange};
 use crate::{app::App, http::send};
 
 /// Every header that any answer of the service may have.
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 21] = [
     "access-control-allow-headers",
     "access-control-allow-methods",
     "access-control-allow-origin",
+    "access-control-expose-headers",
     "access-control-max-age",
     "allow",
     "cache-control",
