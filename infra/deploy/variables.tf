@@ -72,7 +72,7 @@ variable "cpu_architecture" {
 }
 
 variable "settings" {
-  description = "Settings of the components other than their defaults, as in the README: default_ttl_days, max_ttl_days, cache_ttl_seconds, hot_link_ttl_millis, pool_prefetch, edge_ttl_seconds, redirect_max_age, allowed_origins."
+  description = "Settings of the components other than their defaults, as in docs/configuration.md: default_ttl_days, max_ttl_days, cache_ttl_seconds, hot_link_ttl_millis, pool_prefetch, edge_ttl_seconds, redirect_max_age, allowed_origins."
   type        = map(string)
   default     = {}
   nullable    = false

@@ -328,15 +328,14 @@ fn a_port_in_use_is_named_with_the_variable_that_changes_it_and_nothing_is_left_
 }
 
 #[test]
-fn the_readme_names_every_variable_and_every_make_target() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+fn the_documents_name_every_variable_and_every_make_target() {
+    let mut files = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
+    files.extend(fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    let documents: String = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
     let manifest = crate::app::manifest();
     let variables = manifest.split("[variables]").nth(1).unwrap().split("[[trigger").next().unwrap();
     for name in variables.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name) {
-        let grouped = name.splitn(3, '_').nth(2).is_some_and(|field| readme.contains(&format!("`_{field}`")));
-        let postgres =
-            name.strip_prefix("postgres_").is_some_and(|field| readme.contains(&format!("`_{field}`")));
-        assert!(readme.contains(&format!("`{name}`")) || grouped || postgres, "{name}");
+        assert!(documents.contains(&format!("`{name}`")), "{name}");
     }
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
     let listed = makefile.lines().filter(|line| line.contains(": ## ") || line.contains(" ## "));
@@ -344,6 +343,6 @@ fn the_readme_names_every_variable_and_every_make_target() {
         listed.filter_map(|line| line.split_once(':')).map(|(target, _)| target).collect();
     assert!(targets.contains(&"startlocal"), "{targets:?}");
     for target in targets {
-        assert!(readme.contains(&format!("`make {target}")), "make {target}");
+        assert!(documents.contains(&format!("`make {target}")), "make {target}");
     }
 }

@@ -1,7 +1,7 @@
 //! What the service answers while something it needs, or somebody it serves, misbehaves.
 //!
 //! Bounds in time are many times what is measured, for slow machines; what is measured is printed (`--nocapture`) and
-//! written down in `docs/reliability.md`.
+//! written down in `docs/reliability-tests.md`.
 
 mod batch;
 mod cache;
@@ -99,7 +99,7 @@ pub fn recovery(mut so: impl FnMut() -> bool) -> Duration {
     began.elapsed()
 }
 
-/// For the table of `docs/reliability.md`.
+/// For the table of `docs/reliability-tests.md`.
 pub fn measured(row: &str, took: Duration, recovery: Duration) {
     println!("measured: {row}: {} ms, recovery {} ms", took.as_millis(), recovery.as_millis());
 }
