@@ -63,7 +63,7 @@ async fn mark(client: &mut Client, name: &str, grace: Grace) -> Result<bool> {
         let last: LastExpiry = transaction.query_one(&sql, &[]).await?.get(0);
         let sql =
             "insert into shortlink.closed_partition as known (partition_name, last_expiry, drop_started_at)
-                   values ($1, $2, case when $2 + make_interval(days => $3) <= now() then now() end)
+                   values ($1, $2, case when $2::timestamptz + make_interval(days => $3) <= now() then now() end)
                    on conflict (partition_name) do update
                        set last_expiry = excluded.last_expiry, drop_started_at = excluded.drop_started_at
                    returning drop_started_at is not null";

@@ -173,12 +173,15 @@ fn a_function_that_runs_as_its_owner_cannot_be_led_elsewhere() {
     assert_eq!(
         listed(settings),
         [
+            "create_current_partition|t|{\"search_path=shortlink, pg_temp\"}",
+            "create_generated_links|t|{\"search_path=shortlink, pg_temp\"}",
             "create_short_link|t|{\"search_path=shortlink, pg_temp\"}",
-            "create_short_link_partition|t|{\"search_path=shortlink, pg_temp\",lock_timeout=2s}",
-            "create_short_links|f|",
+            "create_short_link_partition|t|{\"search_path=shortlink, pg_temp\",lock_timeout=2s,TimeZone=UTC,\"DateStyle=ISO, YMD\"}",
+            "create_short_links|t|{\"search_path=shortlink, pg_temp\"}",
             "resolve_short_link|t|{\"search_path=shortlink, pg_temp\"}",
-            "resolve_short_links|f|",
+            "resolve_short_links|t|{\"search_path=shortlink, pg_temp\"}",
             "short_link_partition_exists|t|{\"search_path=shortlink, pg_temp\"}",
+            "short_link_partitions|t|{\"search_path=shortlink, pg_temp\",TimeZone=UTC,\"DateStyle=ISO, YMD\"}",
         ]
     );
     // The one place where the app may put a table: its own temporary schema, in front of which stands the real one.
