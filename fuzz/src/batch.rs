@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use clap::Parser;
 use shortlink_batch::{
     cli::Cli,
-    fuzz::{CodeCipher, ConfigError, Month, Secret, addresses, database_config, last_success, redis_client},
+    fuzz::{CodeCipher, ConfigError, Month, SecretString, addresses, database_config, last_success, redis_client},
 };
 use shortlink_core::{Code, GENERATED_CODES};
 
@@ -70,7 +70,7 @@ pub fn key(data: &[u8]) {
 }
 
 fn cipher(key: &str) -> Result<CodeCipher, ConfigError> {
-    let Ok(secret) = key.parse::<Secret>();
+    let secret = SecretString::from(key);
     CodeCipher::new(&secret)
 }
 
