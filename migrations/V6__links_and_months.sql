@@ -271,7 +271,7 @@ begin
         );
         continue when v_partition.starts_at = v_start
             and v_partition.ends_at = (v_start at time zone 'UTC' + interval '1 month') at time zone 'UTC';
-        execute format('select not exists (select from shortlink.%I)', v_partition.partition_name) into v_is_empty;
+        execute format('select not exists (select 1 from shortlink.%I)', v_partition.partition_name) into v_is_empty;
         if v_is_empty then
             execute format('drop table shortlink.%I', v_partition.partition_name);
             v_starts := v_starts || v_start;

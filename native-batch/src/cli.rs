@@ -65,7 +65,10 @@ impl Cli {
         command.build();
         let matches = command.clone().try_get_matches();
         let cli = matches.and_then(|matches| Self::from_arg_matches(&matches));
-        cli.unwrap_or_else(|error| name_variable(error, &command).exit())
+        cli.unwrap_or_else(|error| {
+            let words: Vec<_> = std::env::args_os().filter_map(|word| word.into_string().ok()).collect();
+            name_variable(error, &command, words.iter().map(String::as_str)).exit()
+        })
     }
 }
 
@@ -76,24 +79,22 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
     command.mut_subcommands(without_empty_variables)
 }
 
-/// Adds the variable to an error that names a flag only: the bad value may have come from either.
-fn name_variable(mut error: clap::Error, command: &clap::Command) -> clap::Error {
+/// Adds the variable to an error that names a flag only: the bad value may have come from either. `words` is the command
+/// line, whose subcommand has the flag.
+fn name_variable<'a>(
+    mut error: clap::Error,
+    command: &clap::Command,
+    words: impl Iterator<Item = &'a str>,
+) -> clap::Error {
+    let used = words.fold(command, |command, word| command.find_subcommand(word).unwrap_or(command));
     if let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg)
-        && let Some(variable) = variable(command, flag)
+        && let Some(arg) = used.get_arguments().find(|arg| arg.to_string() == *flag)
+        && let Some(variable) = arg.get_env()
     {
-        let named = format!("{flag} ({variable})");
+        let named = format!("{flag} ({})", variable.display());
         error.insert(ContextKind::InvalidArg, ContextValue::String(named));
     }
     error
-}
-
-/// The variable of the flag that clap shows so.
-fn variable(command: &clap::Command, flag: &str) -> Option<String> {
-    let arg = command.get_arguments().find(|arg| arg.to_string() == flag);
-    match arg {
-        Some(arg) => Some(arg.get_env()?.to_string_lossy().into_owned()),
-        None => command.get_subcommands().find_map(|command| variable(command, flag)),
-    }
 }
 
 impl Command {
@@ -261,7 +262,7 @@ mod tests {
             let mut command = Cli::command();
             command.build();
             let error = command.clone().try_get_matches_from(line.split(' ')).unwrap_err();
-            let error = name_variable(error, &command).to_string();
+            let error = name_variable(error, &command, line.split(' ')).to_string();
             assert!(error.contains(named), "{error}");
         }
     }

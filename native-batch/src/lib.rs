@@ -1,8 +1,8 @@
 //! What runs beside the service: migrations, the partitions of the link table, the pool of codes.
 //!
 //! Every command can be repeated and run twice at once without harm: what must not overlap takes an advisory lock in
-//! Postgres, and the rest is idempotent. [`cli`] says what the commands are; [`commands`] leads from there to the
-//! modules that do the work.
+//! Postgres, and the rest is idempotent. [`cli`] defines the commands; [`commands`] calls the modules that do
+//! the work.
 
 pub mod cli;
 mod codes;

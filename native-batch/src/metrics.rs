@@ -16,7 +16,7 @@ use crate::observe::Observation;
 
 const LAST_SUCCESS: &str = "shortlink_batch_last_success_timestamp_seconds";
 
-/// One round of `run`: what it found, and what became of its steps.
+/// One round of `run`: what it found, and the results of its steps.
 pub(crate) struct Round<'a> {
     pub seen: &'a Observation,
     /// How many codes the pool shall hold.
@@ -56,22 +56,22 @@ pub(crate) fn text(round: &Round, last_success: Option<f64>) -> Result<String> {
     page.one("shortlink_batch_run_duration_seconds", "How long the last round took.", took)?;
     let steps = round.steps.iter().map(|(step, failed)| (*step, f64::from(u8::from(*failed))));
     page.many("shortlink_batch_step_failed", "Whether the step failed in the last round.", "step", steps)?;
-    TextEncoder::new().encode_to_string(&page.0.gather()).context("cannot write down the metrics")
+    TextEncoder::new().encode_to_string(&page.0.gather()).context("cannot encode the metrics")
 }
 
-/// The last success that a text tells of: a round that fails does not end what an earlier process has written.
+/// The last success in a text: a round that fails keeps what an earlier process has written.
 pub fn last_success(text: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(LAST_SUCCESS)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
-/// Replaces the file as a whole: who reads it sees the former text or this one.
+/// Replaces the file atomically: a reader sees the former text or this one.
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     let mut draft = path.as_os_str().to_owned();
     // The textfile collector reads what ends in .prom, so not this.
     draft.push(format!(".{}.new", std::process::id()));
     let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, path));
     if written.is_err() {
-        // Most often it was never made; what counts is the error that is returned.
+        // Most often it was never created; what counts is the error that is returned.
         let _ = fs::remove_file(&draft);
     }
     written.with_context(|| format!("--metrics-file: cannot write {}", path.display()))

@@ -1,21 +1,21 @@
-//! Being asked to stop: SIGTERM or SIGINT.
+//! The request to stop: SIGTERM or SIGINT.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-/// Tells whether the process has been asked to stop.
+/// Whether the process has been asked to stop.
 #[derive(Clone)]
 pub struct Stop(Option<watch::Receiver<bool>>);
 
 impl Stop {
-    /// Never: for work that a signal may simply kill.
+    /// Never requested: for work that a signal may kill.
     pub fn never() -> Self {
         Self(None)
     }
 
-    /// On the first SIGTERM or SIGINT. The second ends the process at once.
+    /// Requested by the first SIGTERM or SIGINT. The second ends the process at once.
     pub fn on_signals() -> io::Result<Self> {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

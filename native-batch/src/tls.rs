@@ -13,13 +13,13 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 use crate::config::ConfigError;
 
-/// Chooses the cryptography for clients that do not name it themselves (Redis'). To be called once, early.
+/// Sets the default cryptography provider, for clients that do not choose one (Redis'). To be called once, early.
 pub fn install() {
     // An error says that one is installed already, which is as good.
     let _ = ring::default_provider().install_default();
 }
 
-/// What a client needs to know.
+/// The TLS configuration of a client.
 pub fn client_config(authorities: Option<&Path>, setting: &'static str) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     match authorities {

@@ -1,5 +1,5 @@
-//! The counter in Postgres that says which numbers have been turned into codes. It only ever goes up, and a number is
-//! taken for good before its code is shown to anybody: whatever fails later, no number is issued twice.
+//! The counter in Postgres of the numbers that have been turned into codes. It only increases, and a number is taken before
+//! its code leaves the batch: whatever fails later, no number is issued twice.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 
 use crate::config::ConfigError;
 
-/// How the counter stands.
+/// The counter's state.
 pub struct State {
     /// The first number not yet issued.
     pub next: u64,
@@ -40,7 +40,7 @@ impl State {
             Some(first) if first != fingerprint => Err(ConfigError::new(
                 "SHORTLINK_CODES_KEY",
                 format!(
-                    "is another key than the one the codes so far were made with (fingerprint {fingerprint}, the \
+                    "is another key than the one the codes so far were generated with (fingerprint {fingerprint}, the \
                      database has {first}); use that key, or change keys by `codes rotate-key --from {first}`"
                 ),
             )),
@@ -49,12 +49,12 @@ impl State {
     }
 }
 
-/// Takes up to `count` numbers, which from then on belong to the caller alone.
+/// Takes up to `count` numbers, which nobody else gets from then on.
 pub async fn take(client: &Client, fingerprint: &str, count: u64) -> Result<Range<u64>> {
     let state = State::read(client).await?;
     state.check_key(fingerprint)?;
     if state.remaining() == 0 {
-        bail!("all {GENERATED_CODES} codes have been issued; creates go on with random ones");
+        bail!("all {GENERATED_CODES} codes have been issued; creates continue with random ones");
     }
     let count = i64::try_from(count.min(state.remaining()))?;
     let row = client
@@ -66,7 +66,7 @@ pub async fn take(client: &Client, fingerprint: &str, count: u64) -> Result<Rang
         )
         .await
         .context("cannot take numbers from the counter of codes")?
-        .context("another key was stored at this very moment; try again")?;
+        .context("another key was stored at the same time; try again")?;
     Ok(u64::try_from(row.get::<_, i64>(0))?..u64::try_from(row.get::<_, i64>(1))?)
 }
 

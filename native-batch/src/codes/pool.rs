@@ -89,6 +89,8 @@ fn explain(error: RedisError) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
     use super::*;
 
     #[test]
@@ -108,6 +110,43 @@ mod tests {
         for url in ["redis://u:12#hunter2@host", "redis://u:12/hunter2@host", "redis://u:12?hunter2@host"] {
             let error = client(url, None).map(|_| ()).unwrap_err().to_string();
             assert!(error.starts_with("REDIS_CODES_URL must have @") && !error.contains("12"), "{error}");
+        }
+    }
+
+    /// What a push says to a Redis that answers each RPUSH with this error.
+    async fn push_refused_with(reply: &'static str) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (reader, mut writer) = tokio::io::split(stream);
+            let mut lines = BufReader::new(reader).lines();
+            // A command is an array; its name follows the array's and its own length.
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if line.starts_with('*') {
+                    lines.next_line().await.unwrap();
+                    let name = lines.next_line().await.unwrap().unwrap();
+                    let answer = if name == "RPUSH" { reply } else { "+OK" };
+                    writer.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+                }
+            }
+        });
+        let client = client(&format!("redis://{address}"), None).unwrap();
+        let mut pool = Pool(client.get_multiplexed_async_connection().await.unwrap());
+        let codes: Vec<Code> = (0..2 * CODES_A_COMMAND as u64).map(Code::from_number).collect();
+        pool.push(&codes).await.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_push_that_is_refused_says_what_to_do() {
+        for (reply, hint) in [
+            ("-OOM command not allowed", "its memory is full: raise maxmemory or lower the target"),
+            ("-WRONGTYPE Operation against a key", "shortlink:codes is there but is no list; delete it"),
+            ("-NOPERM no permissions", "its user needs RPUSH and LLEN on shortlink:codes"),
+            ("-ERR something else", "ERR something else"),
+        ] {
+            let error = push_refused_with(reply).await;
+            assert_eq!(error, format!("the pool of codes in Redis (REDIS_CODES_URL): {hint}"));
         }
     }
 }

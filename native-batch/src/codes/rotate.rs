@@ -1,6 +1,6 @@
 //! `codes rotate-key` and `codes skip`: what an operator does to the counter after a leak or a restore.
 //!
-//! Neither can make a code lead to two places: it is `create_short_link` that claims a code, whoever made it. What they
+//! Neither can make a code lead to two places: it is `create_short_link` that claims a code, whoever generated it. What they
 //! change is how often a claim is refused and the next code taken.
 
 use anyhow::{Result, bail};
@@ -12,8 +12,8 @@ use crate::config::Settings;
 use crate::database::{self, Lock};
 use crate::report::Report;
 
-/// Makes the key of the settings the one that codes are made with from now on. `from` is the fingerprint of the one
-/// that it replaces, so that a wrong variable somewhere is never taken for a wish.
+/// Makes the key of the settings the one that codes are generated with from now on. `from` is the fingerprint of the one
+/// that it replaces, so that a wrong variable somewhere never changes the key.
 pub async fn rotate_key(settings: &Settings, from: &str, report: &Report) -> Result<()> {
     let cipher = CodeCipher::new(settings.codes_key()?)?;
     let to = cipher.fingerprint();
@@ -25,15 +25,15 @@ pub async fn rotate_key(settings: &Settings, from: &str, report: &Report) -> Res
             Some(stored) if stored == to => return Ok(false),
             Some(stored) if stored != from => {
                 bail!(
-                    "--from is {from}, but the codes so far were made with the key {stored}; nothing was changed"
+                    "--from is {from}, but the codes so far were generated with the key {stored}; nothing was changed"
                 )
             }
-            None => bail!("no code has been made yet: any key will do, and there is nothing to rotate"),
+            None => bail!("no code has been generated yet: any key will do, and there is nothing to rotate"),
             Some(_) => {}
         }
         let sql = "update shortlink.code_counter set key_fingerprint = $1 where key_fingerprint = $2";
         if client.execute(sql, &[&to, &from]).await? != 1 {
-            bail!("another key was stored at this very moment; try again");
+            bail!("another key was stored at the same time; try again");
         }
         Ok(true)
     };
@@ -41,15 +41,15 @@ pub async fn rotate_key(settings: &Settings, from: &str, report: &Report) -> Res
         bail!("another batch is filling the pool; try again when it is done");
     };
     let human = if changed {
-        format!("codes are made with the key {to} from now on, and {from} is refused")
+        format!("codes are generated with the key {to} from now on, and {from} is refused")
     } else {
-        format!("codes are made with the key {to} already")
+        format!("codes are generated with the key {to} already")
     };
     report.say("key_rotated", &json!({"from": from, "to": to, "changed": changed}), &human);
     Ok(())
 }
 
-/// Gives up the next `count` numbers, so that none of them becomes a code.
+/// Skips the next `count` numbers, so that none of them becomes a code.
 pub async fn skip(settings: &Settings, count: u64, report: &Report) -> Result<()> {
     let client = database::connect(settings).await?;
     database::keep_commits(&client).await?;

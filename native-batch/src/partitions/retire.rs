@@ -8,7 +8,7 @@
 //! An entry in the registry is deleted only if it still points to the expired link: a code that has been taken again
 //! has another `created_at`. So no live link is ever without its entry, and none is in a table that is dropped.
 //!
-//! Each statement is one that Citus can run too.
+//! Each statement is one that Citus can run too, which plans no subquery without a column (`exists (select from ..)`).
 
 use anyhow::{Context, Result, bail};
 use chrono::SecondsFormat;
@@ -100,8 +100,11 @@ async fn forget_codes(client: &Client, name: &str) -> Result<()> {
 async fn detach(client: &Client, name: &str) -> Result<()> {
     let sql = format!("alter table shortlink.short_link detach partition shortlink.{name}");
     let detached = match client.batch_execute(&format!("{sql} concurrently")).await {
-        // Citus cannot do it concurrently; lock_timeout bounds how long the lock on the parent is waited for.
-        Err(error) if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
+        // What Citus says, which cannot do it concurrently. lock_timeout bounds the wait for the lock on the parent.
+        Err(error)
+            if [Some(&SqlState::INTERNAL_ERROR), Some(&SqlState::FEATURE_NOT_SUPPORTED)]
+                .contains(&error.code()) =>
+        {
             client.batch_execute(&sql).await
         }
         detached => detached,
@@ -122,7 +125,7 @@ async fn drop_detached(client: &mut Client, partition: &Partition, grace: Grace)
         let transaction = client.transaction().await?;
         transaction.batch_execute(&format!("lock table shortlink.{name} in access exclusive mode")).await?;
         let sql = format!(
-            "select exists (select from shortlink.{name} where expires_at + make_interval(days => $1) > now())"
+            "select exists (select 1 from shortlink.{name} where expires_at + make_interval(days => $1) > now())"
         );
         let is_needed: bool = transaction.query_one(&sql, &[&i32::from(grace.days)]).await?.get(0);
         let bound = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);

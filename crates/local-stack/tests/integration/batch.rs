@@ -18,10 +18,10 @@ fn assert_distinct(codes: &[String]) {
     );
 }
 
-fn until(mut so: impl FnMut() -> bool) {
+fn wait_until(mut is_so: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while !so() {
-        assert!(std::time::Instant::now() < deadline, "it does not happen");
+    while !is_so() {
+        assert!(std::time::Instant::now() < deadline, "the condition was not met within 30 s");
         sleep(Duration::from_millis(2));
     }
 }
@@ -37,7 +37,7 @@ fn a_fill_reaches_its_target_and_a_second_adds_nothing() {
 }
 
 #[test]
-fn codes_tell_nothing_of_their_order() {
+fn codes_do_not_reveal_their_order() {
     let app = App::own();
     app.fill(100);
     let codes = pooled(&app);
@@ -69,7 +69,7 @@ fn a_batch_killed_while_it_fills_never_issues_a_code_twice() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        until(|| app.pool_length() > 0);
+        wait_until(|| app.pool_length() > 0);
         sleep(Duration::from_millis(5 * round));
         fill.kill().unwrap();
         fill.wait().unwrap();
@@ -134,7 +134,7 @@ fn migrating_again_and_twice_at_once_is_harmless() {
 }
 
 #[test]
-fn a_migration_is_never_passed_over_and_a_newer_database_is_fine() {
+fn a_migration_is_never_skipped_and_a_newer_database_is_fine() {
     let app = App::own();
     app.sql("insert into shortlink.schema_history values (1000, 'newer', '2026-01-01T00:00:00Z', '0')");
     app.batch(&["migrate"]).success();
@@ -145,7 +145,7 @@ fn a_migration_is_never_passed_over_and_a_newer_database_is_fine() {
 }
 
 #[test]
-fn a_run_does_all_that_cron_needs() {
+fn a_run_does_everything_that_cron_needs() {
     let app = App::own();
     app.sql(&chrono::Utc::now().format("drop table shortlink.short_link_%Y%m").to_string());
     app.batch(&["run", "--target", "500"]).success();
@@ -155,7 +155,7 @@ fn a_run_does_all_that_cron_needs() {
 }
 
 #[test]
-fn a_run_that_repeats_ends_in_good_order_when_it_is_told_to() {
+fn a_repeating_run_shuts_down_gracefully() {
     let app = App::own();
     let mut run = app.batch_command(&["run", "--every", "1s", "--target", "100"]).spawn().unwrap();
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
@@ -172,7 +172,7 @@ fn a_run_that_repeats_ends_in_good_order_when_it_is_told_to() {
 }
 
 #[test]
-fn status_tells_what_is_left() {
+fn status_shows_how_many_codes_are_left() {
     let app = App::own();
     app.fill(120);
     let status = app.batch(&["--json", "codes", "status"]).success_json();
@@ -190,7 +190,7 @@ fn metric(text: &str, name: &str) -> Option<f64> {
 }
 
 #[test]
-fn a_round_tells_how_everything_stands() {
+fn a_round_reports_the_current_state() {
     let app = App::own();
     let path = metrics_file("round");
     let month = app.sql("select to_char(now() at time zone 'UTC', '\"short_link_\"YYYYMM')");
@@ -224,7 +224,7 @@ fn unix_seconds() -> f64 {
 }
 
 #[test]
-fn a_round_that_fails_says_what_failed_and_keeps_the_time_of_the_last_success() {
+fn a_round_that_fails_reports_what_failed_and_keeps_the_time_of_the_last_success() {
     let app = App::own();
     let path = metrics_file("failing");
     let arguments = ["--json", "run", "--target", "10", "--metrics-file", path.to_str().unwrap()];
@@ -253,7 +253,7 @@ fn a_round_that_fails_says_what_failed_and_keeps_the_time_of_the_last_success() 
 }
 
 #[test]
-fn a_month_without_its_partition_is_seen() {
+fn a_month_without_its_partition_is_reported() {
     let app = App::own();
     app.sql("alter function shortlink.create_short_link_partition(timestamptz) rename to away");
     app.sql(&chrono::Utc::now().format("drop table shortlink.short_link_%Y%m").to_string());
@@ -272,7 +272,7 @@ fn metrics_can_be_scraped_while_it_repeats() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    until(|| {
+    wait_until(|| {
         shortlink_local_stack::get(port, "/metrics")
             .is_ok_and(|answer| answer.contains("codes_available 100"))
     });
@@ -309,7 +309,7 @@ fn the_key_is_changed_only_by_name_and_no_code_leads_to_two_links() {
     assert_eq!(codes.len(), 300);
     assert_distinct(&codes);
 
-    // The rare case: the new key makes a code that a link of the old one has.
+    // The rare case: the new key generates a code that a link of the old one has.
     app.empty_pool();
     app.push_codes(&[&codes[0], &codes[0], &codes[1]]);
     let body = serde_json::json!({ "url": "https://example.com" });
@@ -321,7 +321,7 @@ fn numbers_that_are_skipped_never_become_codes() {
     let app = App::own();
     app.fill(100);
     let issued = pooled(&app);
-    // The database as a backup gives it back: the counter stands where it stood.
+    // The database as restored from a backup: the counter has an earlier value.
     app.sql("update shortlink.code_counter set next_number = 0");
     let skipped = app.batch(&["--json", "codes", "skip", "--count", "1000"]).success_json();
     assert_eq!(skipped["next"], 1000);

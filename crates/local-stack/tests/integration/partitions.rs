@@ -90,7 +90,7 @@ fn only_a_partition_without_a_link_worth_keeping_is_dropped() {
     for code in ["expired", "alive", "reborn"] {
         app.uncache(code);
     }
-    assert_eq!(app.get("/v1/shortlink/over").status, 404, "no longer on record");
+    assert_eq!(app.get("/v1/shortlink/expired").status, 404, "no longer on record");
     assert_eq!(app.get("/v1/shortlink/alive").status, 302);
     assert_eq!(app.get("/v1/shortlink/reborn").header("location"), Some("https://new.example/"));
     assert_eq!(app.count("select count(*) from shortlink.short_code"), 2);
@@ -104,7 +104,7 @@ fn a_grace_period_that_has_not_ended_keeps_a_partition() {
     backdate(&app, "expired", "2020-01-10T00:00:00Z", "2020-01-11T00:00:00Z");
     app.batch(&["partitions", "drop", "--expired", "--grace", "3650"]).success();
     assert!(partitions(&app).contains(&"short_link_202001".to_owned()));
-    assert_eq!(app.get("/v1/shortlink/over").status, 410);
+    assert_eq!(app.get("/v1/shortlink/expired").status, 410);
 }
 
 /// A closed month with one link that expired long ago.

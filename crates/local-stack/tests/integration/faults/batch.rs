@@ -1,4 +1,4 @@
-//! The batch: killed at each of its steps, run twice at once, and at work under load.
+//! The batch: killed at each of its steps, run several times at once, and run under load.
 
 use std::{
     process::{Child, Stdio},
@@ -22,7 +22,7 @@ const STEPS: [&[&str]; 4] = [
     &["run", "--target", "20000"],
 ];
 
-/// A month long over, full of links long expired.
+/// A past month full of links that expired long ago.
 fn add_old_month(app: &App) {
     app.batch(&["partitions", "create", "--month", "2020-01"]).success();
     app.sql(
@@ -85,13 +85,13 @@ fn assert_distinct_pool(app: &App, expected: usize) {
 fn a_partition_that_is_dropped_under_load_costs_no_request_and_no_link() {
     let app = App::own();
     app.create(&json!({ "url": "https://example.com", "alias": "alive" })).code();
-    let over = AtomicBool::new(false);
+    let finished = AtomicBool::new(false);
     thread::scope(|scope| {
         for client in 0..6 {
-            let (app, over) = (&app, &over);
+            let (app, finished) = (&app, &finished);
             scope.spawn(move || {
                 let mut codes = Vec::new();
-                while !over.load(Ordering::Relaxed) {
+                while !finished.load(Ordering::Relaxed) {
                     let url = format!("https://{client}-{}.example/", codes.len());
                     let code = app.create(&json!({ "url": url })).code();
                     app.uncache(&code);
@@ -109,7 +109,7 @@ fn a_partition_that_is_dropped_under_load_costs_no_request_and_no_link() {
             add_old_month(&app);
             app.batch(STEPS[1]).success();
         }
-        over.store(true, Ordering::Relaxed);
+        finished.store(true, Ordering::Relaxed);
     });
     assert_eq!(app.count("select count(*) from shortlink.short_link where created_at < '2021-01-01'"), 0);
 }
