@@ -20,7 +20,11 @@ mod bindings;
 
 use std::{cell::OnceCell, rc::Rc, time::Duration};
 
-use shortlink_core::{Code, HotLinks, Link, Lookup, Timestamp, resolve_link};
+use shortlink_core::{
+    Code, HotLinks, Link, Lookup, NewLink, Timestamp,
+    ports::{Claim, LinkStore, StoreError},
+    resolve_link,
+};
 use shortlink_guest::{
     answer::{Answer, LINKS},
     deadline::Deadline,
@@ -93,7 +97,7 @@ impl State {
 
     /// The answer for a code that is not in the instance's memory.
     async fn resolve(&self, code: &Code, asked: Timestamp) -> Result<Answer, Answer> {
-        let store = self.store.until(Deadline::after(BUDGET));
+        let store = MemoryFirst { hot: &self.hot, asked, store: self.store.until(Deadline::after(BUDGET)) };
         let lookup = resolve_link(code, asked, self.caching.cache_ttl, &self.cache, &store).await;
         match lookup.map_err(|error| Answer::store_failed("resolve", &error))? {
             Lookup::Live(link) => {
@@ -129,6 +133,27 @@ impl State {
         } else {
             let prepared = Prepared::new(answer())?;
             hot.prepared.get_or_init(|| prepared).response()
+        }
+    }
+}
+
+/// The store behind the instance's memory, which another request may have filled while this one asked the cache: when a hot
+/// link leaves the cache, most requests for it would ask Postgres otherwise.
+struct MemoryFirst<'a, S> {
+    hot: &'a HotLinks<Rc<HotLink>>,
+    asked: Timestamp,
+    store: S,
+}
+
+impl<S: LinkStore> LinkStore for MemoryFirst<'_, S> {
+    async fn create(&self, link: &NewLink) -> Result<Claim, StoreError> {
+        self.store.create(link).await
+    }
+
+    async fn find(&self, code: &Code) -> Result<Lookup, StoreError> {
+        match self.hot.get(code, self.asked) {
+            Some(hot) => Ok(Lookup::Live(hot.link.clone())),
+            None => self.store.find(code).await,
         }
     }
 }
