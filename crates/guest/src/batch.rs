@@ -17,6 +17,8 @@ use crate::{
 /// Questions that wait to be asked together.
 pub struct Batch<Q, A> {
     most: usize,
+    /// Whether an answer also serves those who asked the same while it was on its way.
+    is_shared: fn(&A) -> bool,
     waiting: RefCell<VecDeque<Rc<Ticket<Q, A>>>>,
     /// Ensures at most one statement is in flight.
     statement: Rc<Exclusive>,
@@ -63,11 +65,12 @@ impl<Q, A> Drop for Asking<Q, A> {
     }
 }
 
-impl<Q: Clone + 'static, A: Clone + 'static> Batch<Q, A> {
-    /// A batch without questions that never asks more than `most` in one statement.
+impl<Q: Clone + PartialEq + 'static, A: Clone + 'static> Batch<Q, A> {
+    /// A batch without questions that never asks more than `most` in one statement. `is_shared` says of an answer whether
+    /// it also serves those who asked the same while it was on its way.
     #[must_use]
-    pub fn new(most: usize) -> Rc<Self> {
-        Rc::new(Self { most, waiting: RefCell::default(), statement: Rc::default() })
+    pub fn new(most: usize, is_shared: fn(&A) -> bool) -> Rc<Self> {
+        Rc::new(Self { most, is_shared, waiting: RefCell::default(), statement: Rc::default() })
     }
 
     /// Asks a question, together with those of other requests. `work` answers some questions, in their order, and bounds
@@ -135,6 +138,15 @@ impl<Q: Clone + 'static, A: Clone + 'static> Batch<Q, A> {
         let questions = asking.tickets.iter().map(|ticket| ticket.question.clone()).collect();
         let answers = work(questions).await;
         for (ticket, answer) in asking.tickets.iter().zip(answers) {
+            if (self.is_shared)(&answer) {
+                self.waiting.borrow_mut().retain(|waiting| {
+                    let is_same = waiting.question == ticket.question;
+                    if is_same {
+                        waiting.answer.get_or_init(|| Ok(answer.clone()));
+                    }
+                    !is_same
+                });
+            }
             ticket.answer.get_or_init(|| Ok(answer));
         }
     }
@@ -165,7 +177,7 @@ mod tests {
     type Sizes = Rc<RefCell<Vec<usize>>>;
 
     fn batch() -> (Rc<Batch<u32, u32>>, Sizes) {
-        (Batch::new(MOST), Sizes::default())
+        (Batch::new(MOST, |_| false), Sizes::default())
     }
 
     /// Asks for the double of a number, which takes a second.

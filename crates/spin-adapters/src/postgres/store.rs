@@ -57,8 +57,9 @@ impl<S: Server + 'static> PostgresStore<S> {
     pub fn new(postgres: Postgres<S>) -> Self {
         Self {
             links: Rc::new(Links(postgres)),
-            creates: Batch::new(MOST_CREATES),
-            lookups: Batch::new(MOST_LOOKUPS),
+            creates: Batch::new(MOST_CREATES, |_| false),
+            // A missing link may have been created since; a live one stays what it is.
+            lookups: Batch::new(MOST_LOOKUPS, |lookup| matches!(lookup, Ok(Lookup::Live(_)))),
         }
     }
 
@@ -425,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_for_one_code_ask_for_it_once_a_statement() {
+    fn requests_for_one_code_ask_for_it_once() {
         let server = FakeServer::default();
         server.answer_by(|statement| Answer::Late(Duration::from_millis(1), Box::new(links(statement))));
         let found = run(async {
@@ -441,7 +442,7 @@ mod tests {
                 _ => 0,
             })
             .collect();
-        assert_eq!(asked, [1, 1]);
+        assert_eq!(asked, [1]);
     }
 
     #[test]
