@@ -31,7 +31,7 @@ use crate::http::{Reply, send};
 const TEMPLATE: &str = "short_link_template";
 
 /// How long a test waits for a fact, such as a cache write that goes on after its answer.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until `is_so`, or fails with what was waited for.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
