@@ -26,6 +26,7 @@ mod oneshot {
     pub struct Receiver(StreamReader<u8>);
 
     /// A one-shot signal.
+    #[must_use]
     pub fn channel() -> (Sender, Receiver) {
         let (sender, receiver) = wit_stream::new();
         (sender, Receiver(receiver))
