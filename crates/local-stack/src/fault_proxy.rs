@@ -6,7 +6,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -51,6 +51,7 @@ struct Shared {
     changed: Condvar,
     over: AtomicBool,
     links: Mutex<Vec<Weak<Link>>>,
+    accepted: AtomicUsize,
 }
 
 /// A connection through the proxy.
@@ -75,6 +76,7 @@ impl FaultProxy {
             changed: Condvar::new(),
             over: AtomicBool::new(false),
             links: Mutex::default(),
+            accepted: AtomicUsize::new(0),
         });
         let accepting = shared.clone();
         let acceptor = thread::spawn(move || accepting.accept(port, Some(listener)));
@@ -118,6 +120,12 @@ impl FaultProxy {
         }
     }
 
+    /// How many connections it has accepted so far.
+    #[must_use]
+    pub fn accepted(&self) -> usize {
+        self.shared.accepted.load(Ordering::Relaxed)
+    }
+
     /// How many connections are open.
     #[must_use]
     pub fn open_connections(&self) -> usize {
@@ -159,6 +167,7 @@ impl Shared {
             listener = if refuses { None } else { listener.or_else(|| listen(port).ok()) };
             match listener.as_ref().map(TcpListener::accept) {
                 Some(Ok((client, _))) => {
+                    self.accepted.fetch_add(1, Ordering::Relaxed);
                     let shared = self.clone();
                     thread::spawn(move || shared.serve(client));
                 }

@@ -99,6 +99,17 @@ pub fn recovery(mut so: impl FnMut() -> bool) -> Duration {
     began.elapsed()
 }
 
+/// Asserts that a Redis that cannot be reached is skipped for a second after each attempt: `work` opens fewer connections
+/// than it does requests, but for those of another instance and of each second that has passed.
+pub fn assert_skipped(proxy: &FaultProxy, what: &str, requests: u32, work: impl FnOnce()) -> Duration {
+    let before = proxy.accepted();
+    let ((), took) = timed(work);
+    let attempts = proxy.accepted() - before;
+    let most = (requests / 2) as usize + usize::try_from(took.as_secs()).unwrap_or(usize::MAX);
+    assert!(attempts <= most, "{what}: {attempts} attempts for {requests} requests in {took:?}");
+    took
+}
+
 /// For the table of `docs/reliability-tests.md`.
 pub fn measured(row: &str, took: Duration, recovery: Duration) {
     println!("measured: {row}: {} ms, recovery {} ms", took.as_millis(), recovery.as_millis());

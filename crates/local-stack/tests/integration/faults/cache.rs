@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Barrier,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
     time::Duration,
@@ -11,25 +11,19 @@ use std::{
 
 use shortlink_local_stack::fault_proxy::Fault;
 
-use super::{OUTAGES, Rig, measured, recovery, timed};
+use super::{OUTAGES, Rig, assert_skipped, measured, recovery, timed};
 
 const REQUESTS: u32 = 20;
-/// What each look-up may wait for the cache.
-const BUDGET: Duration = Duration::from_millis(250);
 
 #[test]
 fn without_the_cache_redirects_come_from_postgres_and_it_is_used_again_by_itself() {
     let rig = Rig::start();
     rig.link("kept");
-    let follow = || (0..REQUESTS).for_each(|_| rig.follow("kept"));
-    follow();
-    let ((), usual) = timed(follow);
     for fault in OUTAGES {
         rig.cache.set(fault);
-        let ((), took) = timed(follow);
-        // Postgres is slower than the cache, and the machine may be; but not everybody waits for the cache.
-        let bound = usual * 10 + BUDGET * REQUESTS / 2;
-        assert!(took < bound, "{fault:?}: every redirect pays for the cache: {took:?}, usually {usual:?}");
+        let took = assert_skipped(&rig.cache, &format!("{fault:?}"), REQUESTS, || {
+            (0..REQUESTS).for_each(|_| rig.follow("kept"));
+        });
         assert_eq!(rig.create().status, 201, "{fault:?}");
         rig.cache.set(Fault::None);
         rig.app.uncache("kept");
@@ -101,17 +95,21 @@ fn a_hot_link_that_leaves_the_cache_under_1000_clients_is_looked_up_for_all_of_a
     let rig = Rig::with(&[("hot_link_ttl_millis", "2000")]);
     rig.app.store("hot");
     rig.app.sql(COUNT_LOOK_UPS);
-    let start = Barrier::new(1000);
+    let (start, requests) = (Barrier::new(1000), AtomicU32::new(0));
+    let follow = || {
+        start.wait();
+        // On a busy machine a look-up may exceed its deadline, and the client is told to come back.
+        recovery(|| {
+            requests.fetch_add(1, Ordering::Relaxed);
+            let reply = rig.resolve("hot");
+            assert!(matches!(reply.status, 302 | 503), "{}: {}", reply.status, reply.body);
+            reply.status == 302
+        });
+    };
     let ((), took) = timed(|| {
         thread::scope(|scope| {
             for _ in 0..1000 {
-                thread::Builder::new()
-                    .stack_size(256 * 1024)
-                    .spawn_scoped(scope, || {
-                        start.wait();
-                        rig.follow("hot");
-                    })
-                    .unwrap();
+                thread::Builder::new().stack_size(256 * 1024).spawn_scoped(scope, follow).unwrap();
             }
         });
     });
@@ -119,9 +117,10 @@ fn a_hot_link_that_leaves_the_cache_under_1000_clients_is_looked_up_for_all_of_a
     assert!(rig.postgres.open_connections() <= 128, "the pool of connections is bounded");
     // Each request would be one, if none waited for another's; the host has a few dozen instances at once.
     let look_ups = rig.app.count("select last_value from shortlink.look_ups");
-    assert!(look_ups <= 500, "{look_ups} look-ups for 1000 requests");
+    let requests = requests.into_inner();
+    assert!(look_ups <= i64::from(requests / 2), "{look_ups} look-ups for {requests} requests");
     println!(
-        "measured: a hot link expires under 1000 clients: {} ms for all, {look_ups} look-ups",
+        "measured: a hot link expires under 1000 clients: {} ms for all, {look_ups} look-ups for {requests} requests",
         took.as_millis()
     );
 }

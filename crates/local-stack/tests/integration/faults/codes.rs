@@ -1,25 +1,23 @@
 //! The pool of codes: without it creates take random codes.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 use shortlink_local_stack::fault_proxy::Fault;
 
-use super::{OUTAGES, Rig, measured, recovery, timed};
+use super::{OUTAGES, Rig, assert_skipped, measured, recovery};
 use crate::app::{App, on_spin};
 
 #[test]
 fn without_the_pool_creates_go_on_and_it_is_used_again_by_itself() {
     let rig = Rig::start();
     let mut codes = BTreeSet::new();
-    let create = || (0..20).map(|_| rig.create()).collect::<Vec<_>>();
-    let (warm, usual) = (create(), timed(create));
-    codes.extend(warm.iter().chain(&usual.0).map(crate::http::Reply::code));
     for fault in OUTAGES {
         rig.codes.set(fault);
-        let (replies, took) = timed(create);
-        let bound = usual.1 * 5 + Duration::from_millis(20 * 250 / 2);
-        assert!(took < bound, "{fault:?}: every create pays for the pool: {took:?}, usually {:?}", usual.1);
+        let mut replies = Vec::new();
+        let took = assert_skipped(&rig.codes, &format!("{fault:?}"), 20, || {
+            replies.extend((0..20).map(|_| rig.create()));
+        });
         for reply in replies {
             assert!(codes.insert(reply.code()), "a code came twice");
         }
