@@ -21,7 +21,7 @@ use std::{
 use postgres::NoTls;
 use serde_json::Value;
 use shortlink_local_stack::{
-    Durability, Host, Ports, Postgres, Redis, RedisKind, Secrets, Site, batch, batch_environment,
+    Durability, Host, Ports, Postgres, Redis, RedisKind, Secrets, Site, Tls, batch, batch_environment,
     database_url, host, redis_url, spin_variables,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -250,19 +250,27 @@ impl App {
     }
 
     fn redis(&self, port: u16, user: &str, password: &str) -> redis::Connection {
-        let tls = SERVERS.site.tls();
-        let url = redis_url(tls, port, user, password, self.redis_database);
-        let root_cert = tls.map(|tls| fs::read(tls.authority()).unwrap());
-        // The second and later calls find what the first one has installed.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = match root_cert {
-            None => redis::Client::open(url),
-            Some(_) => {
-                redis::Client::build_with_tls(url, redis::TlsCertificates { client_tls: None, root_cert })
-            }
-        };
-        client.unwrap().get_connection().unwrap()
+        redis_connection(SERVERS.site.tls(), port, user, password, self.redis_database)
     }
+}
+
+/// A connection to a Redis of a test.
+pub fn redis_connection(
+    tls: Option<&Tls>,
+    port: u16,
+    user: &str,
+    password: &str,
+    database: u32,
+) -> redis::Connection {
+    let url = redis_url(tls, port, user, password, database);
+    let root_cert = tls.map(|tls| fs::read(tls.authority()).unwrap());
+    // The second and later calls find what the first one has installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = match root_cert {
+        None => redis::Client::open(url),
+        Some(_) => redis::Client::build_with_tls(url, redis::TlsCertificates { client_tls: None, root_cert }),
+    };
+    client.unwrap().get_connection().unwrap()
 }
 
 /// The pool of codes.
@@ -438,7 +446,7 @@ pub fn manifest_for(manifest: &str) -> String {
     manifest.replace("source = \"target/", &format!("source = \"{}/", target().display()))
 }
 
-fn files(path: &Path) -> Vec<PathBuf> {
+pub fn files(path: &Path) -> Vec<PathBuf> {
     match fs::read_dir(path) {
         Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
         Err(_) => vec![path.to_owned()],

@@ -11,6 +11,7 @@ mod components;
 mod host;
 mod own;
 mod postgres;
+mod refusals;
 mod servers;
 
 use std::{

@@ -1,15 +1,20 @@
 //! Servers of a test's own, which it may kill.
 
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use serde_json::json;
 use shortlink_local_stack::{
-    Durability, Host, Ports, Postgres, Redis, RedisKind, Secrets, Site, batch, batch_environment, host,
-    spin_variables,
+    Durability, Host, Ports, Postgres, Redis, RedisKind, Secrets, Signal, Site, batch, batch_environment,
+    host, spin_variables,
 };
 
 use crate::{
-    app::{Output, manifest, manifest_for},
+    app::{Output, files, manifest, manifest_for, redis_connection, wait_until},
     http::{Reply, send},
 };
 
@@ -70,6 +75,22 @@ impl Own {
         self.host = Some(Host::start(&self.site, program, &self.options).unwrap());
     }
 
+    /// A connection of the operator to one of the two Redis.
+    pub fn operator(&self, kind: RedisKind) -> redis::Connection {
+        let port = match kind {
+            RedisKind::Cache => self.ports.cache,
+            RedisKind::Codes => self.ports.codes,
+        };
+        redis_connection(self.site.tls(), port, "shortlink_operator", &self.secrets.operator, 0)
+    }
+
+    /// What the components and the host have logged.
+    pub fn log(&self) -> String {
+        let name = &self.options.name;
+        let logs = [self.site.log(name), self.site.component_logs(name)];
+        logs.iter().flat_map(|path| files(path)).filter_map(|file| fs::read_to_string(file).ok()).collect()
+    }
+
     pub fn host_log(&self) -> PathBuf {
         self.site.log(&self.options.name)
     }
@@ -82,8 +103,40 @@ impl Own {
         create(self.addr(), alias)
     }
 
+    /// A create that lets the service choose the code.
+    pub fn create_any(&self) -> Reply {
+        let body = br#"{"url":"https://example.com"}"#;
+        send(self.addr(), "POST", "/v1/shortlink", &[("content-type", "application/json")], body)
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        send(self.addr(), "GET", path, &[], b"")
+    }
+
     pub fn resolve(&self, alias: &str) -> Reply {
-        send(self.addr(), "GET", &format!("/v1/shortlink/{alias}"), &[], b"")
+        self.get(&format!("/v1/shortlink/{alias}"))
+    }
+
+    /// Resolves a link until the cache holds it.
+    pub fn wait_until_cached(&self, cache: &mut redis::Connection, alias: &str) {
+        wait_until(&format!("{alias} is cached"), || {
+            assert_eq!(self.resolve(alias).status, 302, "{alias}");
+            redis::cmd("EXISTS").arg(format!("link:{alias}")).query(cache).unwrap()
+        });
+    }
+
+    /// Tells Postgres and all of its children.
+    pub fn signal_postgres(&mut self, signal: Signal) {
+        let postmaster = self.postgres.as_mut().unwrap().process().pid();
+        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
+        // Each session of Postgres is a process group of its own.
+        let told = Command::new("kill")
+            .arg(format!("-{}", if signal == Signal::Stop { "STOP" } else { "CONT" }))
+            .arg(postmaster.to_string())
+            .args(children.split_whitespace())
+            .stderr(Stdio::null())
+            .status();
+        told.unwrap();
     }
 
     /// Each of these links leads where [`Own::create`] said.

@@ -1,10 +1,6 @@
 //! The real servers, killed, paused and started again.
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
 use shortlink_local_stack::{RedisKind, Signal};
 
@@ -47,10 +43,9 @@ fn postgres_killed(own: &mut Own, links: &mut Vec<String>) {
 }
 
 fn postgres_paused(own: &mut Own, links: &mut Vec<String>) {
-    let postmaster = own.postgres.as_mut().unwrap().process().pid();
-    signal_family(postmaster, "-STOP");
+    own.signal_postgres(Signal::Stop);
     let (reply, took) = timed(|| own.create("while-paused"));
-    signal_family(postmaster, "-CONT");
+    own.signal_postgres(Signal::Continue);
     assert_unavailable(&reply);
     let back = recovery(|| own.create("after-pause").status == 201);
     links.push("after-pause".into());
@@ -77,16 +72,4 @@ fn codes_killed(own: &mut Own, links: &mut Vec<String>) {
     drop(own.codes.take());
     own.start_redis(RedisKind::Codes);
     links.extend(create_some(own, "with-codes"));
-}
-
-/// Each session of Postgres is a process group of its own, so the signal goes to all of its children as well.
-fn signal_family(postmaster: u32, signal: &str) {
-    let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
-    let told = Command::new("kill")
-        .arg(signal)
-        .arg(postmaster.to_string())
-        .args(children.split_whitespace())
-        .stderr(Stdio::null())
-        .status();
-    told.unwrap();
 }
