@@ -1,5 +1,5 @@
 -- The roles and the database of short-link, as migrations/README.md has them, each role with a second one for the time in
--- which its password changes (docs/operations.md). Run by the master user of RDS, who is no superuser; again is harmless.
+-- which its password changes (docs/credentials.md). Run by the master user of RDS, who is no superuser; again is harmless.
 select format('create role %I login', name)
 from unnest(array['shortlink_batch', 'shortlink_app']) name
 where not exists (select from pg_roles where rolname = name)

@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # The API: the components of spin.toml, and Spin to run them.
 #   docker build -f infra/images/api.Dockerfile -t short-link-api .
-# Needs /tmp to be writable; the rest of the file system may be read-only. Variables: SPIN_VARIABLE_<NAME>, see README.md.
+# Needs /tmp to be writable; the rest of the file system may be read-only. Variables: SPIN_VARIABLE_<NAME>, see docs/configuration.md.
 
 # The same as in rust-toolchain.toml; infra/check-manifests compares them.
 ARG RUST_VERSION=1.95.0
