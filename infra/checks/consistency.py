@@ -1,0 +1,184 @@
+"""What is declared in one place is known in all others: variables, components, routes, roles, users, images, migrations.
+
+spin.toml declares variables, components and routes; infra/local has the roles of Postgres and the users of Redis; the Dockerfiles
+are the images. Below, a place is a file, an expression that finds names in it, and possibly one for the part to look at.
+"""
+
+import re
+import tomllib
+
+from common import read
+
+RUNS_COMPONENTS = {    # each must set what has no default, or has this machine for its default
+    "infra/local/docker-compose.yml": ["infra/local/docker-compose.yml"],
+    "infra/deploy/service.tf": ["infra/deploy/service.tf"],
+    "infra/images/README.md": ["infra/images/README.md"],
+    "infra/kubernetes/overlays/staging": ["infra/kubernetes/overlays/staging/settings.env", "infra/kubernetes/api/deployment.yaml"],
+    "infra/kubernetes/overlays/production": [
+        "infra/kubernetes/overlays/production/settings.env", "infra/kubernetes/api/deployment.yaml"],
+}
+SETTINGS_OF_TERRAFORM = [
+    ("infra/deploy/variables.tf", r"\b([a-z]+_\w+)", r"Settings of the components.*"),
+    ("infra/deploy/variables.tf", r'"(\w+)"', r"keys\(var\.settings\), \[[^]]*"),
+    ("infra/deploy/variables.tf", r"\b([a-z]+_\w+)", r'"settings knows [^;]*'),
+]
+COMPONENTS = [
+    ("wit/world.wit", r"^world (?!built-|service |standard-library )(\w+)"),
+    ("wit/world.wit", r"^world built-(\w+)"),
+    ("Makefile", r"-p shortlink-(\w+)", r"^GUESTS := .*"),
+    ("infra/images/api.Dockerfile", r"-p shortlink-(\w+)"),
+    ("docs/developing.md", r"`(?:components/)?(\w+)`", r"^\| `components/[^|]*"),
+]
+COMPONENT_FILES = {"components/*/Cargo.toml": r"components/(\w+)", "fuzz/fuzz_targets/http_*.rs": r"http_(\w+)"}
+CONNECTIONS = [    # a component of an instance may hold 64 to Postgres
+    ("infra/kubernetes/README.md", r"(\d+) times `maxReplicas`"),
+    ("infra/kubernetes/api/scaling.yaml", r"(\d+) times maxReplicas"),
+    ("infra/kubernetes/spinapp/scaling.yaml", r"(\d+) times maxReplicas"),
+]
+ROLES = [
+    ("infra/deploy/roles.sql", r"'shortlink_(\w+)'", r"create role %I login'[^]]*"),
+    ("infra/deploy/roles.sql", r"'shortlink_(\w+)'", r"create role %I login in role[^]]*"),
+    ("infra/deploy/secrets.tf", r'"postgres_(\w+)"', r"^  users = .*"),
+    ("infra/local/docker-compose.yml", r"SHORTLINK_(\w+)_PASSWORD:", r"^  roles:\n(?:    .*\n)+"),
+    ("crates/local-stack/src/postgres.rs", r"'shortlink_(\w+)'", r"array\[[^]]*"),
+    ("migrations/README.md", r"create role shortlink_(\w+)"),
+    ("docs/running.md", r"create role shortlink_(\w+)"),
+    ("docs/credentials.md", r"create role shortlink_(\w+?)_b"),
+]
+ROLES_AND_SECOND_ROLES = [
+    ("infra/deploy/roles.sql", r"shortlink_(\w+)", r"^.password .*"),
+    ("infra/deploy/roles.sh", r'"\$SHORTLINK_(\w+)"', r"^for password in .*"),
+    ("infra/deploy/roles.tf", r'"(\w+)"', r"for name in \[[^]]*"),
+]
+REDIS_PASSWORDS = [
+    ("infra/local/compose-secrets", r"\{\{ (\w+)_password \}\}"),
+    ("infra/local/compose-secrets", r"SHORTLINK_(\w+)_PASSWORD", r"for name in .*"),
+    ("crates/local-stack/src/redis.rs", r'"(\w+)_password"'),
+    ("docs/running.md", r"`(\w+)_password`"),
+]
+IMAGES = [
+    ("infra/images/README.md", r"-t short-link-(\w+) \.$"),
+    ("infra/local/docker-compose.yml", r"image: short-link-(\w+):local"),
+    ("infra/kubernetes/README.md", r"\b([a-z]+)", r"(?<=for part in )[^;]*"),
+    ("infra/kubernetes/overlays/staging/kustomization.yaml", r"name: short-link-(\w+), newName"),
+    ("infra/kubernetes/overlays/production/kustomization.yaml", r"name: short-link-(\w+), newName"),
+    ("infra/setup/registry.tf", r'"(?!psql)(\w+)"', r"^  images = .*"),
+    ("infra/deploy/service.tf", r"image += var\.images\.(?!psql)(\w+)"),
+    ("infra/deploy/batch.tf", r"image += var\.images\.(?!psql)(\w+)"),
+]
+
+
+def names(root, file, expression, part=r"(?s:.*)"):
+    parts = re.findall(part, read(root, file), re.M)
+    return {name.lower() for text in parts for name in re.findall(expression, text, re.M)}
+
+
+def same(where, what, found, wanted, report):
+    for name in sorted(wanted - found):
+        report.fault(where, f"lacks the {what} {name}")
+    for name in sorted(found - wanted):
+        report.fault(where, f"has the {what} {name}, which nothing declares")
+
+
+def everywhere(root, places, what, wanted, report):
+    for place in places:
+        same(place[0], what, names(root, *place), wanted, report)
+
+
+def check(root, report):
+    manifest = tomllib.loads(read(root, "spin.toml"))
+    check_variables(root, manifest, report)
+    check_components(root, manifest, report)
+    check_routes(root, manifest, report)
+    check_users(root, manifest["variables"], report)
+    images = {path.stem for path in (root / "infra/images").glob("*.Dockerfile")}
+    # The service and the batch are in files of their own.
+    terraform = names(root, *IMAGES[-2]) | names(root, *IMAGES[-1])
+    same("infra/deploy", "image", terraform, images, report)
+    everywhere(root, IMAGES[:-2], "image", images, report)
+    numbers = sorted(int(path.name[1:].split("__")[0]) for path in (root / "migrations").glob("V*.sql"))
+    if numbers != list(range(1, len(numbers) + 1)):
+        report.fault("migrations", f"the numbers have a gap, or one is there twice: {numbers}")
+
+
+def check_variables(root, manifest, report):
+    defaults = {name: variable.get("default") for name, variable in manifest["variables"].items()}
+    declared, needed = set(defaults), {name for name, default in defaults.items() if default in (None, "127.0.0.1")}
+    documented = re.findall(r"^\| `(\w+)` \| `?(.*?)`? \|", read(root, "docs/configuration.md"), re.M)
+    shown = {(name, "required" if default is None else default or "none") for name, default in defaults.items()}
+    same("docs/configuration.md", "variable with its default", set(documented), shown, report)
+    used = [variable for component in manifest["component"].values() for variable in component["variables"]]
+    same("spin.toml: the components", "variable", set(used), declared, report)
+
+    for where, files in RUNS_COMPONENTS.items():
+        given = set().union(*(names(root, file, r"SPIN_VARIABLE_([A-Z_]*[A-Z])\b") for file in files))
+        same(where, "variable", given & needed | given - declared, needed, report)
+    # What the other clusters have to be told, SpinKube's has to be told too.
+    told = names(root, "infra/kubernetes/overlays/production/settings.env", r"^SPIN_VARIABLE_(\w+)=")
+    spinapp = names(root, "infra/kubernetes/spinapp/spinapp.yaml", r"- (?:\{ )?name: (\w+)", r"(?s)^  variables:.*")
+    same("infra/kubernetes/spinapp/spinapp.yaml", "variable", spinapp & (needed | told) | spinapp - declared, needed | told, report)
+    # Terraform sets a variable itself or lets it be set. ElastiCache has one database.
+    given = names(root, "infra/deploy/service.tf", r"SPIN_VARIABLE_([A-Z_]*[A-Z])\b")
+    databases = {name for name in declared if re.fullmatch(r"redis_\w+_database", name)}
+    everywhere(root, SETTINGS_OF_TERRAFORM, "setting", declared - given - databases, report)
+    for path in [root / "README.md", *sorted((root / "docs").glob("*.md")), *sorted((root / "infra").rglob("*.md"))]:
+        where = str(path.relative_to(root))
+        same(where, "variable", names(root, where, r"SPIN_VARIABLE_([A-Z_]*[A-Z])\b") - declared, set(), report)
+
+
+def check_components(root, manifest, report):
+    components = set(manifest["component"])
+    everywhere(root, COMPONENTS, "component", components, report)
+    for files, expression in COMPONENT_FILES.items():
+        found = {re.search(expression, str(path))[1] for path in root.glob(files)}
+        same(files, "component", found, components, report)
+    same("spin.toml: the routes", "component", {t["component"] for t in manifest["trigger"]["http"] if "component" in t}, components, report)
+    for name, component in manifest["component"].items():
+        if f"shortlink_{name}.wasm" not in component["source"] or f"-p shortlink-{name}" not in component["build"]["command"]:
+            report.fault("spin.toml", f"builds another component as {name}")
+        if f'name = "shortlink-{name}"' not in read(root, f"components/{name}/Cargo.toml"):
+            report.fault(f"components/{name}/Cargo.toml", f"is not shortlink-{name}")
+    everywhere(root, CONNECTIONS, "number of connections", {str(64 * len(components))}, report)
+    everywhere(root, [("infra/deploy/main.tf", r"tasks_max \* (\d+) \* 64")], "number of components", {str(len(components))}, report)
+
+
+def check_routes(root, manifest, report):
+    routes = {trigger["route"] for trigger in manifest["trigger"]["http"]} - {"/..."}
+    documented = names(root, "docs/api.md", r"`(?:[A-Z]+ )?(/v1/[\w/{}-]+)`", r"^\|.*")
+    same("docs/api.md", "route", {re.sub(r"\{(\w+)\}", r":\1", path) for path in documented}, routes, report)
+    locations = names(root, "infra/local/nginx.conf", r"location (?:= )?(/v1/\S*) \{")
+    same("infra/local/nginx.conf", "location", locations, {re.sub(r":\w+$", "", route) for route in routes}, report)
+    # Probes, health checks and what the collector leaves out.
+    for path in sorted([*(root / "infra").rglob("*.tf"), *(root / "infra").rglob("*.y*ml")]):
+        where = str(path.relative_to(root))
+        same(where, "route", names(root, where, r"(/v1/[\w/-]+)") - routes, set(), report)
+
+
+def check_users(root, variables, report):
+    roles = names(root, "infra/local/roles.sql", r"'shortlink_(\w+)'", r"array\[[^]]*")
+    everywhere(root, ROLES, "role", roles, report)
+    everywhere(root, ROLES_AND_SECOND_ROLES, "role", roles | {f"{role}_b" for role in roles}, report)
+    owner = names(root, "infra/local/roles.sql", r"owner shortlink_(\w+)")
+    migrations = "\n".join(path.read_text(encoding="utf-8") for path in (root / "migrations").glob("V*.sql"))
+    same("migrations", "grant to", set(re.findall(r"^grant .* to shortlink_(\w+);", migrations, re.M)), roles - owner, report)
+
+    users = {}
+    for server in ("cache", "codes"):
+        lines = re.findall(r"^user shortlink_(\w+) on >\{\{ \w+ \}\} (.*)$", read(root, f"infra/local/redis-{server}.acl"), re.M)
+        # A user without keys is there for the server to know its name.
+        users |= {(server, user): rights.replace("resetkeys ", "") for user, rights in lines if "~" in rights}
+        everywhere(root, REDIS_PASSWORDS, f"password of redis-{server}.acl", {user for user, _ in lines}, report)
+    terraform = re.findall(r'of = "(\w+)", +name = "shortlink_(\w+)", +rights = "on (.*?)"', read(root, "infra/deploy/redis.tf"))
+    found = {(server, user): rights for server, user, rights in terraform}
+    for server, user in sorted(users.keys() | found.keys()):
+        wanted, given = users.get((server, user)), found.get((server, user))
+        if wanted != given:
+            report.fault("infra/deploy/redis.tf", f"redis-{server}.acl has {user} with {wanted}, and not with {given}")
+    passwords = {f"{server}_{user}" for server, user in users if user != "operator"}
+    everywhere(root, [("infra/deploy/secrets.tf", r'"redis_(c\w+)"', r"^  users = .*")], "user of Redis", passwords, report)
+
+    for name in (name for name in variables if name.endswith("_user")):
+        user = variables[name]["default"].removeprefix("shortlink_")
+        known = roles if "postgres" in name else {user for server, user in users if f"redis_{server}" in name}
+        if user not in known:
+            report.fault("spin.toml", f"{name}: there is no {variables[name]['default']}")
