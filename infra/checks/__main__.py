@@ -9,7 +9,7 @@ import containers
 import kubernetes
 import observability
 import sabotage
-from common import Failed, Report
+from common import UNREADABLE, Report
 
 CHECKS = {
     "dockerfiles": containers.check_dockerfiles,
@@ -26,7 +26,7 @@ def perform(name, root):
     report = Report()
     try:
         CHECKS[name](root, report)
-    except Failed as error:
+    except UNREADABLE as error:
         report.fault(name, error)
     return report
 

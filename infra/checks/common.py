@@ -8,12 +8,8 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-# The parser in C is ten times faster; PyYAML has it nearly everywhere.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class Failed(Exception):
-    """A check cannot go on: a file is missing or cannot be read."""
+# What stops a check is a fault: a file that is missing, or that is no YAML, JSON or TOML.
+UNREADABLE = (OSError, ValueError, yaml.YAMLError)
 
 
 class Report:
@@ -23,9 +19,6 @@ class Report:
 
     def fault(self, where, what):
         self.faults.append(f"{where}: {what}")
-
-    def note(self, text):
-        self.notes.append(text)
 
     def lines(self, where, text):
         """Every line that a linter prints is a fault."""
@@ -50,18 +43,14 @@ def stand_in(folder, name, script):
 
 
 def read(root, name):
-    try:
-        return (root / name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise Failed(f"{name}: {error}") from error
+    return (root / name).read_text(encoding="utf-8")
 
 
 def documents(text):
     """The documents of a YAML file that are not empty."""
-    try:
-        return [document for document in yaml.load_all(text, LOADER) if document is not None]
-    except yaml.YAMLError as error:
-        raise Failed(str(error)) from error
+    # The parser in C is ten times faster; PyYAML has it nearly everywhere.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [document for document in yaml.load_all(text, loader) if document is not None]
 
 
 def walk(value):
@@ -87,38 +76,32 @@ def expect(where, item, rules, report):
             report.fault(where, f"{path} must not be {found!r}")
 
 
+def pattern(name):
+    return f"^({name[1:-1]})$" if name.startswith("/") else f"^{re.escape(name)}$"
+
+
 def json_schema(shape):
     """A shape of shapes.yaml as JSON Schema."""
     if isinstance(shape, list):
         return {"type": "array", "minItems": 1, "items": json_schema(shape[0])}
     if isinstance(shape, dict):
-        patterns = {name.rstrip("!"): inner for name, inner in shape.items()}
-        return {
-            "type": "object", "additionalProperties": False, "required": [name[:-1] for name in shape if name.endswith("!")],
-            "patternProperties": {pattern(name): json_schema(inner) for name, inner in patterns.items()},
-        }
+        fields = {pattern(name.rstrip("!")): json_schema(inner) for name, inner in shape.items()}
+        required = [name[:-1] for name in shape if name.endswith("!")]
+        return {"type": "object", "additionalProperties": False, "patternProperties": fields, "required": required}
     if shape.startswith("/"):
         return {"type": "string", "pattern": pattern(shape)}
     return {} if shape == "any" else {"type": shape}
 
 
-def pattern(name):
-    return f"^({name[1:-1]})$" if name.startswith("/") else f"^{re.escape(name)}$"
+SHAPES = documents(read(Path(__file__).parent, "shapes.yaml"))[0]
+SCHEMAS = {pattern(name): json_schema(shape) for name, shape in SHAPES.items()}
 
 
-class Shapes:
-    def __init__(self, root):
-        (shapes,) = documents(read(root, "infra/checks/shapes.yaml"))
-        self.schemas = {pattern(name): json_schema(shape) for name, shape in shapes.items()}
-
-    def check(self, where, name, document, report):
-        """Holds the document against the shape of that name; false if there is none."""
-        schemas = [schema for expression, schema in self.schemas.items() if re.search(expression, name)]
-        for schema in schemas:
-            report_errors(where, schema, document, report)
-        return bool(schemas)
+def shape_of(name):
+    """The schema for what has that name, if shapes.yaml has one."""
+    return next((schema for expression, schema in SCHEMAS.items() if re.search(expression, name)), None)
 
 
-def report_errors(where, schema, document, report):
+def validate(where, schema, document, report):
     for error in jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)(schema).iter_errors(document):
         report.fault(where, f"{error.json_path}: {error.message}")

@@ -1,7 +1,7 @@
 """What is declared in one place is known in all others: variables, components, routes, roles, users, images, migrations.
 
-spin.toml declares variables, components and routes; infra/local has the roles of Postgres and the users of Redis; the Dockerfiles
-are the images. Below, a place is a file, an expression that finds names in it, and possibly one for the part to look at.
+spin.toml declares variables, components and routes; infra/local the roles of Postgres and the users of Redis; the Dockerfiles are
+the images. Below, a place is one file or more, an expression that finds names, and possibly one for the part to look at.
 """
 
 import re
@@ -9,14 +9,13 @@ import tomllib
 
 from common import read
 
-RUNS_COMPONENTS = {    # each must set what has no default, or has this machine for its default
-    "infra/local/docker-compose.yml": ["infra/local/docker-compose.yml"],
-    "infra/deploy/service.tf": ["infra/deploy/service.tf"],
-    "infra/images/README.md": ["infra/images/README.md"],
-    "infra/kubernetes/overlays/staging": ["infra/kubernetes/overlays/staging/settings.env", "infra/kubernetes/api/deployment.yaml"],
-    "infra/kubernetes/overlays/production": [
-        "infra/kubernetes/overlays/production/settings.env", "infra/kubernetes/api/deployment.yaml"],
-}
+API = "infra/kubernetes/api/deployment.yaml"
+# Each must set what has no default, or has this machine for its default.
+RUNS_COMPONENTS = [
+    "infra/local/docker-compose.yml", "infra/deploy/service.tf", "infra/images/README.md",
+    f"infra/kubernetes/overlays/staging/settings.env {API}", f"infra/kubernetes/overlays/production/settings.env {API}",
+]
+SPIN_VARIABLE = r"SPIN_VARIABLE_([A-Z_]*[A-Z])\b"
 SETTINGS_OF_TERRAFORM = [
     ("infra/deploy/variables.tf", r"\b([a-z]+_\w+)", r"Settings of the components.*"),
     ("infra/deploy/variables.tf", r'"(\w+)"', r"keys\(var\.settings\), \[[^]]*"),
@@ -27,9 +26,9 @@ COMPONENTS = [
     ("wit/world.wit", r"^world built-(\w+)"),
     ("Makefile", r"-p shortlink-(\w+)", r"^GUESTS := .*"),
     ("infra/images/api.Dockerfile", r"-p shortlink-(\w+)"),
+    ("fuzz/Cargo.toml", r'^name = "http_(\w+)"'),
     ("docs/developing.md", r"`(?:components/)?(\w+)`", r"^\| `components/[^|]*"),
 ]
-COMPONENT_FILES = {"components/*/Cargo.toml": r"components/(\w+)", "fuzz/fuzz_targets/http_*.rs": r"http_(\w+)"}
 CONNECTIONS = [    # a component of an instance may hold 64 to Postgres
     ("infra/kubernetes/README.md", r"(\d+) times `maxReplicas`"),
     ("infra/kubernetes/api/scaling.yaml", r"(\d+) times maxReplicas"),
@@ -63,13 +62,12 @@ IMAGES = [
     ("infra/kubernetes/overlays/staging/kustomization.yaml", r"name: short-link-(\w+), newName"),
     ("infra/kubernetes/overlays/production/kustomization.yaml", r"name: short-link-(\w+), newName"),
     ("infra/setup/registry.tf", r'"(?!psql)(\w+)"', r"^  images = .*"),
-    ("infra/deploy/service.tf", r"image += var\.images\.(?!psql)(\w+)"),
-    ("infra/deploy/batch.tf", r"image += var\.images\.(?!psql)(\w+)"),
+    ("infra/deploy/service.tf infra/deploy/batch.tf", r"image += var\.images\.(?!psql)(\w+)"),
 ]
 
 
-def names(root, file, expression, part=r"(?s:.*)"):
-    parts = re.findall(part, read(root, file), re.M)
+def names(root, files, expression, part=r"(?s:.*)"):
+    parts = [text for file in files.split() for text in re.findall(part, read(root, file), re.M)]
     return {name.lower() for text in parts for name in re.findall(expression, text, re.M)}
 
 
@@ -92,10 +90,7 @@ def check(root, report):
     check_routes(root, manifest, report)
     check_users(root, manifest["variables"], report)
     images = {path.stem for path in (root / "infra/images").glob("*.Dockerfile")}
-    # The service and the batch are in files of their own.
-    terraform = names(root, *IMAGES[-2]) | names(root, *IMAGES[-1])
-    same("infra/deploy", "image", terraform, images, report)
-    everywhere(root, IMAGES[:-2], "image", images, report)
+    everywhere(root, IMAGES, "image", images, report)
     numbers = sorted(int(path.name[1:].split("__")[0]) for path in (root / "migrations").glob("V*.sql"))
     if numbers != list(range(1, len(numbers) + 1)):
         report.fault("migrations", f"the numbers have a gap, or one is there twice: {numbers}")
@@ -110,36 +105,37 @@ def check_variables(root, manifest, report):
     used = [variable for component in manifest["component"].values() for variable in component["variables"]]
     same("spin.toml: the components", "variable", set(used), declared, report)
 
-    for where, files in RUNS_COMPONENTS.items():
-        given = set().union(*(names(root, file, r"SPIN_VARIABLE_([A-Z_]*[A-Z])\b") for file in files))
+    def check_given(where, given, needed):
         same(where, "variable", given & needed | given - declared, needed, report)
+
+    for files in RUNS_COMPONENTS:
+        check_given(files, names(root, files, SPIN_VARIABLE), needed)
     # What the other clusters have to be told, SpinKube's has to be told too.
     told = names(root, "infra/kubernetes/overlays/production/settings.env", r"^SPIN_VARIABLE_(\w+)=")
     spinapp = names(root, "infra/kubernetes/spinapp/spinapp.yaml", r"- (?:\{ )?name: (\w+)", r"(?s)^  variables:.*")
-    same("infra/kubernetes/spinapp/spinapp.yaml", "variable", spinapp & (needed | told) | spinapp - declared, needed | told, report)
+    check_given("infra/kubernetes/spinapp/spinapp.yaml", spinapp, needed | told)
     # Terraform sets a variable itself or lets it be set. ElastiCache has one database.
-    given = names(root, "infra/deploy/service.tf", r"SPIN_VARIABLE_([A-Z_]*[A-Z])\b")
+    given = names(root, "infra/deploy/service.tf", SPIN_VARIABLE)
     databases = {name for name in declared if re.fullmatch(r"redis_\w+_database", name)}
     everywhere(root, SETTINGS_OF_TERRAFORM, "setting", declared - given - databases, report)
     for path in [root / "README.md", *sorted((root / "docs").glob("*.md")), *sorted((root / "infra").rglob("*.md"))]:
         where = str(path.relative_to(root))
-        same(where, "variable", names(root, where, r"SPIN_VARIABLE_([A-Z_]*[A-Z])\b") - declared, set(), report)
+        check_given(where, names(root, where, SPIN_VARIABLE), set())
 
 
 def check_components(root, manifest, report):
     components = set(manifest["component"])
     everywhere(root, COMPONENTS, "component", components, report)
-    for files, expression in COMPONENT_FILES.items():
-        found = {re.search(expression, str(path))[1] for path in root.glob(files)}
-        same(files, "component", found, components, report)
-    same("spin.toml: the routes", "component", {t["component"] for t in manifest["trigger"]["http"] if "component" in t}, components, report)
+    packages = " ".join(str(path.relative_to(root)) for path in (root / "components").glob("*/Cargo.toml"))
+    routed = {trigger["component"] for trigger in manifest["trigger"]["http"] if "component" in trigger}
+    same("components", "component", names(root, packages, r'^name = "shortlink-(\w+)"'), components, report)
+    same("spin.toml: the routes", "component", routed, components, report)
     for name, component in manifest["component"].items():
         if f"shortlink_{name}.wasm" not in component["source"] or f"-p shortlink-{name}" not in component["build"]["command"]:
             report.fault("spin.toml", f"builds another component as {name}")
-        if f'name = "shortlink-{name}"' not in read(root, f"components/{name}/Cargo.toml"):
-            report.fault(f"components/{name}/Cargo.toml", f"is not shortlink-{name}")
     everywhere(root, CONNECTIONS, "number of connections", {str(64 * len(components))}, report)
-    everywhere(root, [("infra/deploy/main.tf", r"tasks_max \* (\d+) \* 64")], "number of components", {str(len(components))}, report)
+    found = names(root, "infra/deploy/main.tf", r"tasks_max \* (\d+) \* 64")
+    same("infra/deploy/main.tf", "number of components", found, {str(len(components))}, report)
 
 
 def check_routes(root, manifest, report):

@@ -5,7 +5,7 @@ import re
 
 import promql_parser
 
-from common import Failed, Shapes, documents, read
+from common import documents, read, shape_of, validate
 
 FOLDER = "infra/observability"
 # What Grafana puts in before Prometheus sees it.
@@ -16,12 +16,11 @@ def check(root, report):
     batch, described = metrics(root)
     for name in sorted(batch ^ {name for name in described if name.startswith("shortlink_")}):
         report.fault("docs/observability.md", f"its tables and native-batch/src/metrics.rs differ: {name}")
-    shapes, files = Shapes(root), {}
+    files = {}
     for path in sorted([*(root / FOLDER).glob("*.y*ml"), *(root / FOLDER).glob("grafana/provisioning/*.yml")]):
         name = str(path.relative_to(root))
         (files[path.name],) = documents(read(root, name))
-        if not shapes.check(name, name, files[path.name], report):
-            report.fault(name, "infra/checks/shapes.yaml has no shape for it")
+        validate(name, shape_of(name), files[path.name], report)
     if report.faults:
         return
     for name in files["prometheus.yml"]["rule_files"]:
@@ -30,7 +29,8 @@ def check(root, report):
     expressions = [(f"{FOLDER}/alerts.yml: {rule['alert']}", rule["expr"]) for rule in rules]
     for rule in rules:
         check_runbook(f"{FOLDER}/alerts.yml: {rule['alert']}", rule["annotations"]["runbook"], root, report)
-    expressions += check_dashboard(root, report)
+    for panel in json.loads(read(root, f"{FOLDER}/grafana/short-link.json"))["panels"]:
+        expressions += [(f"{FOLDER}/grafana: {panel['title']}", target["expr"]) for target in panel.get("targets", [])]
     used = set()
     for where, expression in expressions:
         used |= check_query(where, expression, described, report)
@@ -44,7 +44,7 @@ def metrics(root):
     source = read(root, "native-batch/src/metrics.rs").split("#[cfg(test)]")[0]
     batch = set(re.findall(r'"(shortlink_[a-z_]+)"', source))
     if len(batch) < 5:
-        raise Failed("native-batch/src/metrics.rs: its metrics are not found; has it changed its form?")
+        raise ValueError("native-batch/src/metrics.rs: its metrics are not found; has it changed its form?")
     cells = re.findall(r"^\| (`.*?) \|", read(root, "docs/observability.md"), re.M)
     return batch, {name for cell in cells for name in re.findall(r"`([a-z_]+)[`{]", cell)}
 
@@ -74,22 +74,6 @@ def check_runbook(where, target, root, report):
     headings = re.findall(r"^#+ (.*)$", read(root, name), re.M)
     if anchor and anchor not in {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}:
         report.fault(where, f"{name} has no section #{anchor}")
-
-
-def check_dashboard(root, report):
-    """The queries of the dashboard."""
-    name, found = f"{FOLDER}/grafana/short-link.json", []
-    try:
-        dashboard = json.loads(read(root, name))
-    except ValueError as error:
-        raise Failed(f"{name}: {error}") from error
-    variables = {f"${{{variable['name']}}}" for variable in dashboard["templating"]["list"]}
-    for panel in dashboard["panels"]:
-        for target in panel.get("targets", []):
-            found.append((f"{name}: {panel['title']}", target["expr"]))
-            if target["datasource"]["uid"] not in variables:
-                report.fault(found[-1][0], f"datasource {target['datasource']['uid']} is no variable of the dashboard")
-    return found
 
 
 def check_pipelines(document, report):
