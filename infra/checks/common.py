@@ -103,5 +103,6 @@ def shape_of(name):
 
 
 def validate(where, schema, document, report):
-    for error in jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)(schema).iter_errors(document):
+    validator = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
+    for error in validator(schema).iter_errors(document):
         report.fault(where, f"{error.json_path}: {error.message}")

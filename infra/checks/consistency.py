@@ -1,7 +1,8 @@
-"""What is declared in one place is known in all others: variables, components, routes, roles, users, images, migrations.
+"""Variables, components, routes, roles, users, images and migrations are known in every place that has to know them.
 
-spin.toml declares variables, components and routes; infra/local the roles of Postgres and the users of Redis; the Dockerfiles are
-the images. Below, a place is one file or more, an expression that finds names, and possibly one for the part to look at.
+spin.toml declares variables, components and routes, infra/local the roles of Postgres and the users of Redis, and the
+Dockerfiles the images. Below, a place is one file or more, an expression that finds names, and possibly one for the part
+to look at.
 """
 
 import re
@@ -12,7 +13,7 @@ from common import read
 API = "infra/kubernetes/api/deployment.yaml"
 # Each must set what has no default, or has this machine for its default.
 RUNS_COMPONENTS = [
-    "infra/local/docker-compose.yml", "infra/deploy/service.tf", "infra/images/README.md",
+    "infra/local/docker-compose.yml", "infra/images/README.md",
     f"infra/kubernetes/overlays/staging/settings.env {API}", f"infra/kubernetes/overlays/production/settings.env {API}",
 ]
 SPIN_VARIABLE = r"SPIN_VARIABLE_([A-Z_]*[A-Z])\b"
@@ -114,10 +115,12 @@ def check_variables(root, manifest, report):
     told = names(root, "infra/kubernetes/overlays/production/settings.env", r"^SPIN_VARIABLE_(\w+)=")
     spinapp = names(root, "infra/kubernetes/spinapp/spinapp.yaml", r"- (?:\{ )?name: (\w+)", r"(?s)^  variables:.*")
     check_given("infra/kubernetes/spinapp/spinapp.yaml", spinapp, needed | told)
-    # Terraform sets a variable itself or lets it be set. ElastiCache has one database.
+    # Terraform sets where the servers are and as whom to use them; the rest can be set. ElastiCache has one database.
     given = names(root, "infra/deploy/service.tf", SPIN_VARIABLE)
+    own = needed | {name for name in declared if name.endswith("_user")}
+    check_given("infra/deploy/service.tf", given, own)
     databases = {name for name in declared if re.fullmatch(r"redis_\w+_database", name)}
-    everywhere(root, SETTINGS_OF_TERRAFORM, "setting", declared - given - databases, report)
+    everywhere(root, SETTINGS_OF_TERRAFORM, "setting", declared - given - own - databases, report)
     for path in [root / "README.md", *sorted((root / "docs").glob("*.md")), *sorted((root / "infra").rglob("*.md"))]:
         where = str(path.relative_to(root))
         check_given(where, names(root, where, SPIN_VARIABLE), set())
@@ -131,7 +134,8 @@ def check_components(root, manifest, report):
     same("components", "component", names(root, packages, r'^name = "shortlink-(\w+)"'), components, report)
     same("spin.toml: the routes", "component", routed, components, report)
     for name, component in manifest["component"].items():
-        if f"shortlink_{name}.wasm" not in component["source"] or f"-p shortlink-{name}" not in component["build"]["command"]:
+        built = (f"shortlink_{name}.wasm", f"-p shortlink-{name}")
+        if built[0] not in component["source"] or built[1] not in component["build"]["command"]:
             report.fault("spin.toml", f"builds another component as {name}")
     everywhere(root, CONNECTIONS, "number of connections", {str(64 * len(components))}, report)
     found = names(root, "infra/deploy/main.tf", r"tasks_max \* (\d+) \* 64")
@@ -156,22 +160,27 @@ def check_users(root, variables, report):
     everywhere(root, ROLES_AND_SECOND_ROLES, "role", roles | {f"{role}_b" for role in roles}, report)
     owner = names(root, "infra/local/roles.sql", r"owner shortlink_(\w+)")
     migrations = "\n".join(path.read_text(encoding="utf-8") for path in (root / "migrations").glob("V*.sql"))
-    same("migrations", "grant to", set(re.findall(r"^grant .* to shortlink_(\w+);", migrations, re.M)), roles - owner, report)
+    granted = set(re.findall(r"^grant .* to shortlink_(\w+);", migrations, re.M))
+    same("migrations", "grant to", granted, roles - owner, report)
 
-    users = {}
+    users, passwords = {}, set()
     for server in ("cache", "codes"):
-        lines = re.findall(r"^user shortlink_(\w+) on >\{\{ \w+ \}\} (.*)$", read(root, f"infra/local/redis-{server}.acl"), re.M)
+        text = read(root, f"infra/local/redis-{server}.acl")
+        lines = re.findall(r"^user shortlink_(\w+) on >\{\{ \w+ \}\} (.*)$", text, re.M)
         # A user without keys is there for the server to know its name.
         users |= {(server, user): rights.replace("resetkeys ", "") for user, rights in lines if "~" in rights}
-        everywhere(root, REDIS_PASSWORDS, f"password of redis-{server}.acl", {user for user, _ in lines}, report)
-    terraform = re.findall(r'of = "(\w+)", +name = "shortlink_(\w+)", +rights = "on (.*?)"', read(root, "infra/deploy/redis.tf"))
+        passwords |= {user for user, _ in lines}
+    everywhere(root, REDIS_PASSWORDS, "password of a user of Redis", passwords, report)
+    expression = r'of = "(\w+)", +name = "shortlink_(\w+)", +rights = "on (.*?)"'
+    terraform = re.findall(expression, read(root, "infra/deploy/redis.tf"))
     found = {(server, user): rights for server, user, rights in terraform}
     for server, user in sorted(users.keys() | found.keys()):
         wanted, given = users.get((server, user)), found.get((server, user))
         if wanted != given:
             report.fault("infra/deploy/redis.tf", f"redis-{server}.acl has {user} with {wanted}, and not with {given}")
-    passwords = {f"{server}_{user}" for server, user in users if user != "operator"}
-    everywhere(root, [("infra/deploy/secrets.tf", r'"redis_(c\w+)"', r"^  users = .*")], "user of Redis", passwords, report)
+    found = names(root, "infra/deploy/secrets.tf", r'"redis_(c\w+)"', r"^  users = .*")
+    wanted = {f"{server}_{user}" for server, user in users if user != "operator"}
+    same("infra/deploy/secrets.tf", "user of Redis", found, wanted, report)
 
     for name in (name for name in variables if name.endswith("_user")):
         user = variables[name]["default"].removeprefix("shortlink_")

@@ -1,4 +1,4 @@
-"""infra/kubernetes: every overlay is rendered, held against Kubernetes' schemas, and against what this project promises."""
+"""infra/kubernetes: every overlay is rendered, held against Kubernetes' schemas and the rules of this project."""
 
 import json
 import re
@@ -12,7 +12,11 @@ VERSIONS = ("1.33", "1.37")
 # Objects that have been found valid before: most of an overlay is as in the others.
 VALID = set()
 POD_TEMPLATES = {
-    "Deployment": "spec.template", "Job": "spec.template", "CronJob": "spec.jobTemplate.spec.template", "SpinApp": "none",
+    "Deployment": "spec.template",
+    "Job": "spec.template",
+    "CronJob": "spec.jobTemplate.spec.template",
+    # Its labels are in spec.podLabels.
+    "SpinApp": "",
 }
 SECRET = re.compile(r"PASSWORD|_KEY$|DATABASE_URL|REDIS_CODES_URL|TOKEN|password")
 
@@ -76,7 +80,8 @@ class Overlay:
         self.name, self.objects, self.by_hand = name, objects, by_hand
 
     def of(self, *kinds):
-        return [(f"{self.name}: {item['kind']} {item['metadata']['name']}", item) for item in self.objects if item["kind"] in kinds]
+        chosen = [item for item in self.objects if item["kind"] in kinds]
+        return [(f"{self.name}: {item['kind']} {item['metadata']['name']}", item) for item in chosen]
 
     def names(self, *kinds):
         return {item["metadata"]["name"] for _, item in self.of(*kinds)}
