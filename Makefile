@@ -112,7 +112,7 @@ lintformat: setup-rust ## format, then check the lints
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --target wasm32-wasip2 $(GUESTS) -- -D warnings
 
-manifests: ## check the images, compose, Kubernetes and observability files
+manifests: ## check the images, compose, Kubernetes and observability files, and that they agree
 	@infra/check-manifests
 
 tfsetupinit: ## make ready what Terraform needs for an account: TF_WORKSPACE=staging make tfsetupinit; see infra/README.md

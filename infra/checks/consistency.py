@@ -103,7 +103,7 @@ def check_variables(root, manifest, report):
     documented = re.findall(r"^\| `(\w+)` \| `?(.*?)`? \|", read(root, "docs/configuration.md"), re.M)
     shown = {(name, "required" if default is None else default or "none") for name, default in defaults.items()}
     same("docs/configuration.md", "variable with its default", set(documented), shown, report)
-    used = [variable for component in manifest["component"].values() for variable in component["variables"]]
+    used = [variable for component in manifest["component"].values() for variable in component.get("variables", ())]
     same("spin.toml: the components", "variable", set(used), declared, report)
 
     def check_given(where, given, needed):
@@ -134,8 +134,8 @@ def check_components(root, manifest, report):
     same("components", "component", names(root, packages, r'^name = "shortlink-(\w+)"'), components, report)
     same("spin.toml: the routes", "component", routed, components, report)
     for name, component in manifest["component"].items():
-        built = (f"shortlink_{name}.wasm", f"-p shortlink-{name}")
-        if built[0] not in component["source"] or built[1] not in component["build"]["command"]:
+        command = component.get("build", {}).get("command", "")
+        if f"shortlink_{name}.wasm" not in component["source"] or f"-p shortlink-{name}" not in command:
             report.fault("spin.toml", f"builds another component as {name}")
     everywhere(root, CONNECTIONS, "number of connections", {str(64 * len(components))}, report)
     found = names(root, "infra/deploy/main.tf", r"tasks_max \* (\d+) \* 64")
@@ -160,7 +160,8 @@ def check_users(root, variables, report):
     everywhere(root, ROLES_AND_SECOND_ROLES, "role", roles | {f"{role}_b" for role in roles}, report)
     owner = names(root, "infra/local/roles.sql", r"owner shortlink_(\w+)")
     migrations = "\n".join(path.read_text(encoding="utf-8") for path in (root / "migrations").glob("V*.sql"))
-    granted = set(re.findall(r"^grant .* to shortlink_(\w+);", migrations, re.M))
+    grants = " ".join(re.findall(r"^grant [^;]* to ([^;]*);", migrations, re.M))
+    granted = set(re.findall(r"\bshortlink_(\w+)", grants))
     same("migrations", "grant to", granted, roles - owner, report)
 
     users, passwords = {}, set()
@@ -182,7 +183,7 @@ def check_users(root, variables, report):
     wanted = {f"{server}_{user}" for server, user in users if user != "operator"}
     same("infra/deploy/secrets.tf", "user of Redis", found, wanted, report)
 
-    for name in (name for name in variables if name.endswith("_user")):
+    for name in filter(lambda name: name.endswith("_user"), variables):
         user = variables[name]["default"].removeprefix("shortlink_")
         known = roles if "postgres" in name else {user for server, user in users if f"redis_{server}" in name}
         if user not in known:

@@ -52,6 +52,8 @@ API = [
 
 def check(root, report):
     overlays = sorted(path.parent for path in (root / "infra/kubernetes").glob("overlays/**/kustomization.yaml"))
+    if not overlays:
+        report.fault("infra/kubernetes", "has no overlays")
     by_hand = made_by_hand(root)
     for overlay in overlays:
         name = str(overlay.relative_to(root))
