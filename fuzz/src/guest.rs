@@ -131,7 +131,9 @@ fn postgres(given: &Given, address: &str) {
         [Host::Unix(path)] => assert_eq!(path.to_str(), Some(given.text("postgres_host"))),
         hosts => panic!("{address:?} leads to {hosts:?}"),
     }
-    assert!(config.get_hostaddrs().is_empty());
+    for addr in config.get_hostaddrs() {
+        assert_same_host(&addr.to_string(), given.text("postgres_host"));
+    }
     assert_eq!(config.get_ports(), [given.text("postgres_port").trim().parse::<u16>().unwrap_or_default()]);
     assert_eq!(config.get_user(), Some(given.text("postgres_user")));
     assert_eq!(config.get_password().unwrap_or_default(), given.text("postgres_password").as_bytes());

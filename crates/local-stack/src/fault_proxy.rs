@@ -5,7 +5,7 @@
 //! that was merely slow.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
@@ -36,11 +36,11 @@ pub enum Fault {
     Trickle(Duration),
 }
 
-/// A running proxy on 127.0.0.1. Dropped, it closes everything.
+/// A running proxy. Dropped, it closes everything.
 #[derive(Debug)]
 pub struct FaultProxy {
     shared: Arc<Shared>,
-    port: u16,
+    address: SocketAddr,
     acceptor: Option<JoinHandle<()>>,
 }
 
@@ -63,13 +63,21 @@ struct Link {
 }
 
 impl FaultProxy {
-    /// Starts one in front of that port of 127.0.0.1, on a free port.
+    /// Starts one in front of that port of 127.0.0.1, on a free port of 127.0.0.1.
     ///
     /// # Errors
     /// There is no free port.
     pub fn start(target: u16) -> anyhow::Result<Self> {
-        let port = crate::free_port()?;
-        let listener = listen(port)?;
+        Self::listening(Ipv4Addr::LOCALHOST.into(), target)
+    }
+
+    /// The same, where clients reach it by another address of this machine.
+    ///
+    /// # Errors
+    /// The machine has no such address, or no free port.
+    pub fn listening(ip: IpAddr, target: u16) -> anyhow::Result<Self> {
+        let address = SocketAddr::new(ip, crate::free_port()?);
+        let listener = listen(address)?;
         let shared = Arc::new(Shared {
             target: SocketAddr::from((Ipv4Addr::LOCALHOST, target)),
             fault: Mutex::new(Fault::None),
@@ -79,14 +87,14 @@ impl FaultProxy {
             accepted: AtomicUsize::new(0),
         });
         let accepting = shared.clone();
-        let acceptor = thread::spawn(move || accepting.accept(port, Some(listener)));
-        Ok(Self { shared, port, acceptor: Some(acceptor) })
+        let acceptor = thread::spawn(move || accepting.accept(address, Some(listener)));
+        Ok(Self { shared, address, acceptor: Some(acceptor) })
     }
 
-    /// Its port on 127.0.0.1.
+    /// Its port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     /// Changes its behaviour; returns once new connections meet it.
@@ -98,7 +106,7 @@ impl FaultProxy {
         }
         // The listener comes and goes with the acceptor's next look.
         let deadline = Instant::now() + CONNECT_LIMIT;
-        let refuses = || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err();
+        let refuses = || TcpStream::connect(self.address).is_err();
         while matches!(fault, Fault::Refuse) != refuses() && Instant::now() < deadline {
             thread::sleep(POLL);
         }
@@ -161,10 +169,10 @@ impl Shared {
         links.iter().filter_map(Weak::upgrade).collect()
     }
 
-    fn accept(self: &Arc<Self>, port: u16, mut listener: Option<TcpListener>) {
+    fn accept(self: &Arc<Self>, address: SocketAddr, mut listener: Option<TcpListener>) {
         while !self.is_over() {
             let refuses = self.fault() == Fault::Refuse;
-            listener = if refuses { None } else { listener.or_else(|| listen(port).ok()) };
+            listener = if refuses { None } else { listener.or_else(|| listen(address).ok()) };
             match listener.as_ref().map(TcpListener::accept) {
                 Some(Ok((client, _))) => {
                     self.accepted.fetch_add(1, Ordering::Relaxed);
@@ -246,8 +254,8 @@ impl Shared {
     }
 }
 
-fn listen(port: u16) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

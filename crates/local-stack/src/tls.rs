@@ -19,7 +19,7 @@ use crate::site::Site;
 /// The variable that turns TLS on.
 pub const CHOICE: &str = "SHORT_LINK_TLS";
 /// What the servers of this crate are called.
-const LOCAL: [&str; 2] = ["127.0.0.1", "localhost"];
+const LOCAL: [&str; 3] = ["127.0.0.1", "::1", "localhost"];
 const DIRECTORY: &str = "tls";
 
 /// The files: an authority that clients trust, and a certificate with its key that servers show. The authority's own

@@ -1,31 +1,44 @@
 //! Host names of settings.
 
-use std::{borrow::Cow, net::Ipv6Addr};
+use std::net::Ipv6Addr;
 
-/// An IPv6 address as a URL spells it, in brackets; anything else as it is.
-pub fn bracketed(host: &str) -> Cow<'_, str> {
-    match host.parse::<Ipv6Addr>() {
-        Ok(_) => format!("[{host}]").into(),
-        Err(_) => host.into(),
+use shortlink_guest::settings::{SettingError, Variables, required};
+
+/// Reads a variable that is a host. An IPv6 address has brackets, as in a URL: `spin.toml` makes addresses of the same value,
+/// and Spin refuses them otherwise.
+///
+/// # Errors
+/// [`SettingError`]
+pub async fn host(variables: &impl Variables, name: &str) -> Result<String, SettingError> {
+    let host = required(variables, name).await?;
+    if host.contains([':', '[', ']']) && unbracketed(&host).is_none() {
+        return Err(SettingError::unusable(name, "must be a host; an IPv6 address is written [::1]"));
     }
+    Ok(host)
 }
 
-/// An IPv6 address without the brackets that it may have; anything else as it is.
-pub fn bare(host: &str) -> &str {
-    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    inner.filter(|inner| inner.parse::<Ipv6Addr>().is_ok()).unwrap_or(host)
+/// An IPv6 address without its brackets; `None` for any other host.
+pub fn unbracketed(host: &str) -> Option<&str> {
+    let inner = host.strip_prefix('[')?.strip_suffix(']')?;
+    inner.parse::<Ipv6Addr>().is_ok().then_some(inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::executor::block_on;
+
     use super::*;
+    use crate::settings_fake::Map;
 
     #[test]
-    fn an_ipv6_address_may_be_spelled_with_and_without_brackets() {
-        assert_eq!(["::1", "[::1]"].map(bare), ["::1", "::1"]);
-        assert_eq!(["::1", "fe80::2"].map(bracketed), ["[::1]", "[fe80::2]"]);
-        for host in ["db.example", "127.0.0.1", "[db.example]", "[::1", "::1]"] {
-            assert_eq!((bare(host), bracketed(host).as_ref()), (host, host));
+    fn an_ipv6_address_has_brackets() {
+        let read = |value| block_on(host(&Map::with(&[("postgres_host", value)]), "postgres_host"));
+        for value in ["[::1]", "db.example", "127.0.0.1"] {
+            assert_eq!(read(value).unwrap(), value);
         }
+        for value in ["::1", "[::1", "::1]", "db.example:5432", "[db.example]"] {
+            assert!(read(value).unwrap_err().to_string().contains("[::1]"), "{value}");
+        }
+        assert_eq!((unbracketed("[fe80::2]"), unbracketed("db.example")), (Some("fe80::2"), None));
     }
 }

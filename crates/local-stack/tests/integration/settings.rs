@@ -1,8 +1,11 @@
 //! Settings reach the components, and bad ones are told to the operator alone.
 
-use serde_json::json;
+use std::net::Ipv6Addr;
 
-use crate::app::App;
+use serde_json::json;
+use shortlink_local_stack::fault_proxy::FaultProxy;
+
+use crate::app::{App, SERVERS};
 
 #[test]
 fn a_bad_value_is_logged_by_name_and_told_to_nobody() {
@@ -93,4 +96,27 @@ fn with_the_cache_out_of_reach_redirects_come_from_postgres() {
     let ready = app.get("/v1/health/ready");
     assert_eq!(ready.status, 200);
     assert_eq!(ready.json()["checks"]["redis_cache"], "degraded");
+}
+
+#[test]
+fn servers_may_have_an_ipv6_address() {
+    let ports = &SERVERS.ports;
+    let proxy = |port| FaultProxy::listening(Ipv6Addr::LOCALHOST.into(), port).unwrap();
+    let (postgres, cache, codes) = (proxy(ports.postgres), proxy(ports.cache), proxy(ports.codes));
+    let port = |proxy: &FaultProxy| proxy.port().to_string();
+    let app = App::with(
+        str::to_owned,
+        &[
+            ("postgres_host", "[::1]"),
+            ("redis_cache_host", "[::1]"),
+            ("redis_codes_host", "[::1]"),
+            ("postgres_port", &port(&postgres)),
+            ("redis_cache_port", &port(&cache)),
+            ("redis_codes_port", &port(&codes)),
+        ],
+    );
+    let ready = app.get("/v1/health/ready");
+    assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("ok")), "{}", ready.body);
+    let code = app.create(&json!({ "url": "https://six.example" })).code();
+    app.resolve_until_cached(&code);
 }

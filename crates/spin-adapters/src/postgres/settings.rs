@@ -3,7 +3,10 @@
 use secrecy::{ExposeSecret, SecretString};
 use shortlink_guest::settings::{SettingError, Variables, number, required, text};
 
-use crate::{host_name::bare, redact::redact};
+use crate::{
+    host_name::{host, unbracketed},
+    redact::redact,
+};
 
 /// How to reach Postgres.
 #[derive(Debug)]
@@ -22,17 +25,18 @@ impl PostgresSettings {
         if !matches!(sslmode.as_str(), "disable" | "prefer" | "require") {
             return Err(SettingError::unusable("postgres_sslmode", "must be disable, prefer or require"));
         }
-        let host = required(variables, "postgres_host").await?;
+        let host = host(variables, "postgres_host").await?;
         if host.contains(',') {
             return Err(SettingError::unusable("postgres_host", "must be one host"));
         }
-        let host = bare(&host).to_owned();
+        // The host checks `host` as the text of a URL, and the client connects to `hostaddr` where there is one.
+        let hostaddr = unbracketed(&host).map(|ip| format!(" hostaddr={}", quoted(ip))).unwrap_or_default();
         let port = number(variables, "postgres_port", 1..=u16::MAX).await?;
         let user = required(variables, "postgres_user").await?;
         let database = required(variables, "postgres_database").await?;
         let password = text(variables, "postgres_password").await?;
         let connection_string = format!(
-            "host={} port={port} user={} password={} dbname={} sslmode={sslmode} application_name=short-link",
+            "host={}{hostaddr} port={port} user={} password={} dbname={} sslmode={sslmode} application_name=short-link",
             quoted(&host),
             quoted(&user),
             quoted(&password),
@@ -82,11 +86,10 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_address_may_be_spelled_with_and_without_brackets() {
-        for host in ["::1", "[::1]"] {
-            let settings = read(&[("postgres_host", host)]).unwrap();
-            assert!(settings.connection_string().starts_with("host='::1' "));
-        }
+    fn an_ipv6_address_is_also_the_address_to_connect_to() {
+        let settings = read(&[("postgres_host", "[::1]")]).unwrap();
+        assert!(settings.connection_string().starts_with("host='[::1]' hostaddr='::1' "));
+        assert!(!read(&[]).unwrap().connection_string().contains("hostaddr"));
     }
 
     #[test]
@@ -95,6 +98,7 @@ mod tests {
             ("postgres_port", "0"),
             ("postgres_port", "70000"),
             ("postgres_host", ""),
+            ("postgres_host", "::1"),
             ("postgres_host", "one.example,two.example"),
             ("postgres_user", ""),
             ("postgres_sslmode", "verify-full"),

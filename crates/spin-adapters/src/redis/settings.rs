@@ -1,11 +1,11 @@
 //! How to reach one of the two Redis.
 
 use secrecy::{ExposeSecret, SecretString};
-use shortlink_guest::settings::{SettingError, Variables, number, required, text};
+use shortlink_guest::settings::{SettingError, Variables, number, text};
 use url::Url;
 
 use crate::{
-    host_name::{bare, bracketed},
+    host_name::{host, unbracketed},
     redact::redact,
 };
 
@@ -30,8 +30,7 @@ impl RedisSettings {
             "require" => "rediss",
             _ => return Err(SettingError::unusable(&variable("tls"), "must be disable or require")),
         };
-        let host = required(variables, &variable("host")).await?;
-        let host = bracketed(bare(&host)).into_owned();
+        let host = host(variables, &variable("host")).await?;
         let port = number(variables, &variable("port"), 1..=u16::MAX).await?;
         let database = number(variables, &variable("database"), 0..=i32::MAX).await?;
         let user = text(variables, &variable("user")).await?;
@@ -47,7 +46,8 @@ impl RedisSettings {
         url.set_username(&encoded(&user)).map_err(|()| unusable())?;
         url.set_password(Some(encoded(&password)).filter(|password| !password.is_empty()).as_deref())
             .map_err(|()| unusable())?;
-        let hidden = [bare(&host).to_owned(), user, password].map(SecretString::from).into();
+        let hidden =
+            [unbracketed(&host).unwrap_or(&host).to_owned(), user, password].map(SecretString::from).into();
         Ok(Self { name, url: String::from(url).into(), hidden })
     }
 
@@ -94,11 +94,9 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_address_may_be_spelled_with_and_without_brackets() {
-        for host in ["::1", "[::1]"] {
-            let url = url(&[("redis_cache_host", host), ("redis_cache_password", "")]);
-            assert_eq!(url, "rediss://shortlink_app@[::1]:6379/0");
-        }
+    fn an_ipv6_address_has_brackets() {
+        let url = url(&[("redis_cache_host", "[::1]"), ("redis_cache_password", "")]);
+        assert_eq!(url, "rediss://shortlink_app@[::1]:6379/0");
     }
 
     #[test]
@@ -115,6 +113,7 @@ mod tests {
             ("redis_cache_port", "70000"),
             ("redis_cache_database", "-1"),
             ("redis_cache_host", "a b"),
+            ("redis_cache_host", "::1"),
             ("redis_cache_host", "cache/example"),
             ("redis_cache_host", "a@cache.example"),
             ("redis_cache_host", "cache?example"),
