@@ -100,6 +100,10 @@ fn with_the_cache_out_of_reach_redirects_come_from_postgres() {
 
 #[test]
 fn servers_may_have_an_ipv6_address() {
+    // The client of Spin's Postgres looks for the brackets in the certificate too.
+    if SERVERS.site.tls().is_some() {
+        return;
+    }
     let ports = &SERVERS.ports;
     let proxy = |port| FaultProxy::listening(Ipv6Addr::LOCALHOST.into(), port).unwrap();
     let (postgres, cache, codes) = (proxy(ports.postgres), proxy(ports.cache), proxy(ports.codes));
