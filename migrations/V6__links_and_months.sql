@@ -1,11 +1,12 @@
 -- The functions of before, as a distributed Postgres (Citus) can run them and under every DateStyle and time zone;
--- several links at once by a function of its own; the app creates the partition of this month and of no other.
+-- several links at once by a function of its own; the app creates the partition of this month and of no other. Codes of
+-- other shorteners, links without an end (infinity), and codes that stay in quarantine when their link has expired.
 
--- One row when the link was created, none when a live link holds the code.
--- 22023: the expiry is not in the future. SL001: not a code. SL002: a URL of a wrong length. 23514: the month has no
--- partition. Nothing is stored then.
-create or replace function shortlink.create_short_link(
-    p_code text, p_url text, p_expires_at timestamptz, p_is_custom boolean
+-- One row when the link was created, none when a link holds the code: a live one, or one that expired less than
+-- p_quarantine_days ago. 22023: the expiry is not in the future. SL001: not a code. SL002: a URL of a wrong length. 23514:
+-- the month has no partition. Nothing is stored then.
+create function shortlink.create_short_link(
+    p_code text, p_url text, p_expires_at timestamptz, p_is_custom boolean, p_quarantine_days int
 ) returns table (short_code text, created_at timestamptz)
 language plpgsql volatile security definer
 set search_path = shortlink, pg_temp
@@ -15,12 +16,14 @@ declare
     -- The instant of the call, not of its transaction, so that a link is never stored in a month that ended long ago. It
     -- is read before any waiting: a holder that has expired by then has expired, whoever else wanted the code meanwhile.
     v_now constant timestamptz := clock_timestamp();
+    -- Codes whose link expired until then are free.
+    v_free constant timestamptz := v_now - make_interval(days => p_quarantine_days);
     v_created_at timestamptz := v_now;
 begin
     if p_expires_at is null or p_expires_at <= v_now then
         raise exception using errcode = '22023', message = 'a link must expire in the future';
     end if;
-    if p_code is null or p_code collate "C" !~ '^[0-9A-Za-z]([0-9A-Za-z-]{0,30}[0-9A-Za-z])?$' then
+    if p_code is null or p_code collate "C" !~ '^[0-9A-Za-z_-]{1,64}$' then
         raise exception using errcode = 'SL001', message = 'not a code';
     end if;
     if p_url is null or octet_length(p_url) not between 1 and 8192 then
@@ -33,12 +36,12 @@ begin
         values (p_code, v_created_at, p_expires_at)
         on conflict (short_code) do update
             set created_at = excluded.created_at, expires_at = excluded.expires_at
-            where held.expires_at <= v_now and held.created_at < excluded.created_at;
+            where held.expires_at <= v_free and held.created_at < excluded.created_at;
         exit when found;
         -- The code is taken, unless the clock was set back after its expired holder was created. Then created_at goes on
         -- from there, so that the code's earlier link never has the key of the new one.
         select held.created_at + interval '1 microsecond' into v_created_at
-        from short_code held where held.short_code = p_code and held.expires_at <= v_now;
+        from short_code held where held.short_code = p_code and held.expires_at <= v_free;
         if not found then
             return;
         end if;
@@ -51,18 +54,29 @@ begin
 end
 $$;
 
--- All of the links or none. 23505: a live link holds one of the codes, or one was given twice; whoever gets that creates
--- each link alone. 22023: the arrays differ in length or hold more than 100 items, or an expiry is not in the future.
+-- For components of the version before.
+create or replace function shortlink.create_short_link(
+    p_code text, p_url text, p_expires_at timestamptz, p_is_custom boolean
+) returns table (short_code text, created_at timestamptz)
+language sql volatile security definer
+set search_path = shortlink, pg_temp
+as $$
+    select * from create_short_link(p_code, p_url, p_expires_at, p_is_custom, 0)
+$$;
+
+-- All of the links or none; an expiry of null is no end. 23505: a link holds one of the codes, as for create_short_link, or
+-- one was given twice; whoever gets that creates each link alone. 22023: the arrays differ in length or hold more than 100 items, or an expiry is not in the future.
 -- SL001, SL002, 23514: as create_short_link. Callers pass the codes in ascending order: two calls that wait for each
 -- other's codes would be a deadlock.
 create function shortlink.create_all_short_links(
-    p_codes text[], p_urls text[], p_expire_at_millis bigint[], p_custom int[]
+    p_codes text[], p_urls text[], p_expire_at_millis bigint[], p_custom int[], p_quarantine_days int
 ) returns void
 language plpgsql volatile security definer
 set search_path = shortlink, pg_temp
 as $$
 declare
     v_now constant timestamptz := clock_timestamp();
+    v_free constant timestamptz := v_now - make_interval(days => p_quarantine_days);
     v_links constant int := cardinality(p_codes);
     v_expires_at timestamptz;
 begin
@@ -72,11 +86,11 @@ begin
         raise exception using errcode = '22023', message = 'four arrays of one length, at most 100, are needed';
     end if;
     for i in 1 .. v_links loop
-        v_expires_at := timestamptz 'epoch' + p_expire_at_millis[i] * interval '1 millisecond';
-        if v_expires_at is null or v_expires_at <= v_now then
+        v_expires_at := coalesce(timestamptz 'epoch' + p_expire_at_millis[i] * interval '1 millisecond', 'infinity');
+        if v_expires_at <= v_now then
             raise exception using errcode = '22023', message = 'a link must expire in the future';
         end if;
-        if p_codes[i] is null or p_codes[i] collate "C" !~ '^[0-9A-Za-z]([0-9A-Za-z-]{0,30}[0-9A-Za-z])?$' then
+        if p_codes[i] is null or p_codes[i] collate "C" !~ '^[0-9A-Za-z_-]{1,64}$' then
             raise exception using errcode = 'SL001', message = 'not a code';
         end if;
         if p_urls[i] is null or octet_length(p_urls[i]) not between 1 and 8192 then
@@ -86,9 +100,9 @@ begin
         values (p_codes[i], v_now, v_expires_at)
         on conflict (short_code) do update
             set created_at = excluded.created_at, expires_at = excluded.expires_at
-            where held.expires_at <= v_now and held.created_at < excluded.created_at;
+            where held.expires_at <= v_free and held.created_at < excluded.created_at;
         if not found then
-            raise exception using errcode = '23505', message = 'a live link holds one of the codes';
+            raise exception using errcode = '23505', message = 'a link holds one of the codes';
         end if;
         insert into short_link (short_code, url, created_at, expires_at, is_custom)
         values (p_codes[i], p_urls[i], v_now, v_expires_at, coalesce(p_custom[i], 0) <> 0);
@@ -143,6 +157,34 @@ begin
         end;
     end loop;
     return v_found;
+end
+$$;
+
+-- What may be shown of a link to everybody: its URL, when it was created and when it expires (null: never), in RFC 3339. Null
+-- for no link, an empty array for an expired one.
+create function shortlink.preview_short_link(p_code text) returns text[]
+language plpgsql stable security definer
+set search_path = shortlink, pg_temp
+as $$
+declare
+    v_created_at timestamptz;
+    v_link record;
+    c_format constant text := 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"';
+begin
+    select held.created_at into v_created_at from short_code held where held.short_code = p_code;
+    select link.url, link.expires_at into v_link
+    from short_link link where link.short_code = p_code and link.created_at = v_created_at;
+    if not found then
+        return null;
+    end if;
+    if v_link.expires_at <= now() then
+        return '{}';
+    end if;
+    return array[
+        v_link.url,
+        to_char(v_created_at at time zone 'UTC', c_format),
+        case when v_link.expires_at < 'infinity' then to_char(v_link.expires_at at time zone 'UTC', c_format) end
+    ];
 end
 $$;
 
@@ -238,18 +280,24 @@ begin
 end
 $$;
 
-comment on function shortlink.create_short_link is 'Claims the code and stores the link, or does neither';
+comment on function shortlink.create_short_link(text, text, timestamptz, boolean, int) is
+    'Claims the code and stores the link, or does neither';
+comment on function shortlink.preview_short_link is 'URL, creation and expiry of the link that a code leads to';
 comment on function shortlink.create_all_short_links is
-    'Stores all of the links or none; fails with unique_violation when a live link holds one of the codes';
+    'Stores all of the links or none; fails with unique_violation when a link holds one of the codes';
 comment on function shortlink.resolve_short_links is
     'For each code: null for no link, '''' for an expired one, else when it expires, in Unix ms or "never", and its URL';
 comment on function shortlink.short_link_partitions is 'The attached partitions with their real bounds';
 comment on function shortlink.create_current_partition is 'Adds the partition of this UTC month; harmless to repeat';
 
-revoke all on function shortlink.create_all_short_links(text[], text[], bigint[], int[]) from public;
+revoke all on function shortlink.create_short_link(text, text, timestamptz, boolean, int) from public;
+revoke all on function shortlink.create_all_short_links(text[], text[], bigint[], int[], int) from public;
+revoke all on function shortlink.preview_short_link(text) from public;
 revoke all on function shortlink.short_link_partitions() from public;
 revoke all on function shortlink.create_current_partition() from public;
-grant execute on function shortlink.create_all_short_links(text[], text[], bigint[], int[]) to shortlink_app;
+grant execute on function shortlink.create_short_link(text, text, timestamptz, boolean, int) to shortlink_app;
+grant execute on function shortlink.create_all_short_links(text[], text[], bigint[], int[], int) to shortlink_app;
+grant execute on function shortlink.preview_short_link(text) to shortlink_app;
 grant execute on function shortlink.create_current_partition() to shortlink_app;
 revoke execute on function shortlink.create_short_link_partition(timestamptz) from shortlink_app;
 

@@ -30,6 +30,8 @@ const DEFAULTS: [(&str, &str); 22] = [
     ("edge_ttl_seconds", "10"),
     ("hot_link_ttl_millis", "2000"),
     ("max_ttl_days", "1826"),
+    ("alias_quarantine_days", "30"),
+    ("public_url", ""),
     ("pool_prefetch", "16"),
     ("postgres_database", "short_link"),
     ("postgres_host", "127.0.0.1"),
@@ -91,7 +93,8 @@ pub fn settings(data: &[u8]) {
     let mut given = Given(BTreeMap::from(DEFAULTS));
     given.0.extend(text.lines().filter_map(|line| line.split_once('=')));
     if let Some(links) = accepted(at_once(LinkSettings::read(&given))) {
-        assert!((1..=links.limits.max_ttl_days).contains(&links.limits.default_ttl_days));
+        let most = links.limits.max_ttl_days.unwrap_or(u32::MAX);
+        assert!((1..=most).contains(&links.limits.default_ttl_days));
     }
     accepted(at_once(CachingSettings::read(&given)));
     assert!(accepted(at_once(pool_prefetch(&given))).is_none_or(|prefetch| prefetch > 0));

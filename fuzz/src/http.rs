@@ -195,7 +195,7 @@ fn segment(case: &Case) -> Option<&str> {
 fn resolved(case: &Case, segment: &str, now: Timestamp) -> Expected {
     let code = match Code::parse(segment) {
         Ok(code) => code,
-        Err(error @ (CodeError::Empty | CodeError::TooLong | CodeError::Character | CodeError::Hyphen)) => {
+        Err(error @ (CodeError::Empty | CodeError::TooLong | CodeError::Character)) => {
             return Expected::error(400, format!("the code {error}"));
         }
         Err(error) => panic!("{error} is about the pool"),

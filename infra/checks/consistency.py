@@ -144,10 +144,14 @@ def check_components(root, manifest, report):
 
 def check_routes(root, manifest, report):
     routes = {trigger["route"] for trigger in manifest["trigger"]["http"]} - {"/..."}
-    documented = names(root, "docs/api.md", r"`(?:[A-Z]+ )?(/v1/[\w/{}-]+)`", r"^\|.*")
+    documented = names(root, "docs/api.md", r"`(?:[A-Z]+ )?(/[\w/{}-]+)`", r"^\|.*")
     same("docs/api.md", "route", {re.sub(r"\{(\w+)\}", r":\1", path) for path in documented}, routes, report)
-    locations = names(root, "infra/local/nginx.conf", r"location (?:= )?(/v1/\S*) \{")
-    same("infra/local/nginx.conf", "location", locations, {re.sub(r":\w+$", "", route) for route in routes}, report)
+    locations = names(root, "infra/local/nginx.conf", r"location = (/v1/\S*) \{")
+    same("infra/local/nginx.conf", "location", locations, {route for route in routes if ":" not in route}, report)
+    links = names(root, "infra/local/nginx.conf", r'location ~ "([^"]*)" \{')
+    for route in sorted(route for route in routes if ":" in route):
+        if not any(re.search(link, route.replace(":code", "Ab3-_")) for link in links):
+            report.fault("infra/local/nginx.conf", f"lacks a location for {route}")
     # Probes, health checks and what the collector leaves out.
     for path in sorted([*(root / "infra").rglob("*.tf"), *(root / "infra").rglob("*.y*ml")]):
         where = str(path.relative_to(root))

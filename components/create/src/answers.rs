@@ -10,11 +10,15 @@ use shortlink_guest::{
 #[derive(Serialize)]
 struct Created<'a> {
     code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    short_url: Option<String>,
 }
 
-/// 201 with the code of a new link.
-pub fn created(code: &Code) -> Answer {
-    Answer::envelope(201, Created { code: code.as_str() }).with("location", format!("{LINKS}/{code}"))
+/// 201 with the code of a new link, and its address where the service knows its own.
+pub fn created(code: &Code, public_url: Option<&str>) -> Answer {
+    let short_url = public_url.map(|public_url| format!("{public_url}/{code}"));
+    Answer::envelope(201, Created { code: code.as_str(), short_url })
+        .with("location", format!("{LINKS}/{code}"))
 }
 
 /// 413 for a body that is longer than the limit.
@@ -43,9 +47,16 @@ mod tests {
 
     #[test]
     fn a_new_link_has_a_location_and_its_code_alone() {
-        let answer = created(&Code::parse("my-link").unwrap());
+        let answer = created(&Code::parse("my-link").unwrap(), None);
         assert_eq!(answer.body.as_deref(), Some(r#"{"status":201,"data":{"code":"my-link"}}"#));
         assert!(answer.headers.contains(&("location", "/v1/shortlink/my-link".into())));
+    }
+
+    #[test]
+    fn a_service_that_knows_its_address_tells_the_links() {
+        let answer = created(&Code::parse("my-link").unwrap(), Some("https://sho.rt"));
+        let data = r#"{"code":"my-link","short_url":"https://sho.rt/my-link"}"#;
+        assert_eq!(answer.body, Some(format!(r#"{{"status":201,"data":{data}}}"#)));
     }
 
     #[test]

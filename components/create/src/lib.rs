@@ -65,8 +65,8 @@ thread_local! {
 impl State {
     async fn build() -> Result<Self, SettingError> {
         let variables = &SpinVariables;
+        let links = LinkSettings::read(variables).await?;
         Ok(Self {
-            links: LinkSettings::read(variables).await?,
             cache_ttl: settings::cache_ttl(variables).await?,
             origins: AllowedOrigins::read(variables).await?,
             cache: RedisCache::new(Redis::new(RedisSettings::read(variables, "redis_cache").await?)),
@@ -74,7 +74,11 @@ impl State {
                 Redis::new(RedisSettings::read(variables, "redis_codes").await?),
                 settings::pool_prefetch(variables).await?,
             ),
-            store: PostgresStore::new(Postgres::new(PostgresSettings::read(variables).await?)),
+            store: PostgresStore::new(
+                Postgres::new(PostgresSettings::read(variables).await?),
+                links.quarantine_days,
+            ),
+            links,
         })
     }
 
@@ -104,7 +108,7 @@ impl State {
         let store = self.store.until(deadline);
         create_link(draft, now, self.cache_ttl, &store, &self.cache, &self.pool, get_random_u64)
             .await
-            .map(|code| answers::created(&code))
+            .map(|code| answers::created(&code, self.links.public_url.as_deref()))
             .map_err(|error| answers::create_failed(&error))
     }
 }

@@ -63,7 +63,7 @@ impl State {
         Ok(Self {
             cache: RedisCache::new(Redis::new(RedisSettings::read(variables, "redis_cache").await?)),
             pool: RedisPool::new(Redis::new(RedisSettings::read(variables, "redis_codes").await?), 1),
-            store: PostgresStore::new(Postgres::new(PostgresSettings::read(variables).await?)),
+            store: PostgresStore::new(Postgres::new(PostgresSettings::read(variables).await?), 0),
         })
     }
 

@@ -1,7 +1,9 @@
 //! What a caller of a redirect is told.
 
-use shortlink_core::{CodeError, Link, RedirectCaching, Timestamp};
+use serde::Serialize;
+use shortlink_core::{Code, CodeError, Link, RedirectCaching, Timestamp};
 use shortlink_guest::answer::{Answer, NO_SNIFF};
+use shortlink_spin_adapters::postgres::PublicLink;
 
 /// 302 to the link's target. No cache may keep it past the link's expiry.
 pub fn redirect(link: &Link, now: Timestamp, caching: RedirectCaching) -> Answer {
@@ -18,6 +20,21 @@ pub fn redirect(link: &Link, now: Timestamp, caching: RedirectCaching) -> Answer
         ],
         body: None,
     }
+}
+
+#[derive(Serialize)]
+struct Previewed<'a> {
+    code: &'a str,
+    url: &'a str,
+    created_at: &'a str,
+    expires_at: Option<&'a str>,
+}
+
+/// 200 with where a link leads, and since and until when.
+pub fn preview(code: &Code, link: &PublicLink) -> Answer {
+    let PublicLink { url, created_at, expires_at } = link;
+    let data = Previewed { code: code.as_str(), url, created_at, expires_at: expires_at.as_deref() };
+    Answer::envelope(200, data)
 }
 
 /// 400 for a path that can be no code.

@@ -1,4 +1,4 @@
-//! `GET /v1/shortlink/{code}`: redirects to a link's target.
+//! `GET /{code}` and `GET /v1/shortlink/{code}`: redirect to a link's target. `GET /{code}+`: says where the link leads.
 //!
 //! A link that this instance resolved in the last seconds is in its memory ([`HotLinks`]). Any other one is looked up by
 //! [`resolve_link`]: in the redirect cache in Redis, then in Postgres, which fills the cache.
@@ -21,7 +21,7 @@ mod bindings;
 use std::{cell::OnceCell, rc::Rc, time::Duration};
 
 use shortlink_core::{
-    Code, HotLinks, Link, Lookup, NewLink, Timestamp,
+    Code, CodeError, HotLinks, Link, Lookup, NewLink, Timestamp, is_reserved,
     ports::{Claim, LinkStore, StoreError},
     resolve_link,
 };
@@ -34,7 +34,7 @@ use shortlink_guest::{
     settings::{AllowedOrigins, CachingSettings, SettingError, SpinVariables},
 };
 use shortlink_spin_adapters::{
-    postgres::{Postgres, PostgresSettings, PostgresStore},
+    postgres::{Postgres, PostgresSettings, PostgresStore, Preview},
     redis::{Redis, RedisCache, RedisSettings},
 };
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
@@ -72,23 +72,25 @@ impl State {
             caching,
             origins: AllowedOrigins::read(variables).await?,
             cache: RedisCache::new(Redis::new(RedisSettings::read(variables, "redis_cache").await?)),
-            store: PostgresStore::new(Postgres::new(PostgresSettings::read(variables).await?)),
+            // It creates no links, and needs no quarantine for their codes.
+            store: PostgresStore::new(Postgres::new(PostgresSettings::read(variables).await?), 0),
         })
     }
 
-    async fn respond(&self, request: Incoming, segment: &str) -> Result<Response, ErrorCode> {
+    async fn respond(&self, request: Incoming, place: Place) -> Result<Response, ErrorCode> {
         let origin = request.origin(&self.origins);
         let answer = match request.verb() {
-            Verb::Get => {
-                let now = host::now();
-                match Code::parse(segment) {
-                    Err(error) => answers::not_a_code(error),
-                    Ok(code) => match self.hot.get(&code, now) {
+            Verb::Get => match place {
+                Place::Link(code) => {
+                    let now = host::now();
+                    match self.hot.get(&code, now) {
                         Some(hot) => return self.redirect_hot(&hot, now, origin.as_deref()),
                         None => self.resolve(&code, now).await.unwrap_or_else(|refusal| refusal),
-                    },
+                    }
                 }
-            }
+                Place::Preview(code) => self.preview(&code).await,
+                Place::NoCode(error) => answers::not_a_code(error),
+            },
             Verb::Options => Answer::options(METHODS),
             Verb::Post | Verb::Other => request.refuse(Answer::wrong_method(METHODS)).await,
         };
@@ -113,6 +115,16 @@ impl State {
             }
             Lookup::Expired => Err(answers::expired()),
             Lookup::Unknown => Err(answers::unknown()),
+        }
+    }
+
+    /// What the link of a code is. Only Postgres knows all of it.
+    async fn preview(&self, code: &Code) -> Answer {
+        match self.store.until(Deadline::after(BUDGET)).preview(code).await {
+            Ok(Preview::Live(link)) => answers::preview(code, &link),
+            Ok(Preview::Expired) => answers::expired(),
+            Ok(Preview::Unknown) => answers::unknown(),
+            Err(error) => Answer::store_failed("preview", &error),
         }
     }
 
@@ -162,38 +174,94 @@ impl<S: LinkStore> LinkStore for MemoryFirst<'_, S> {
 async fn respond(request: Request) -> Result<Response, ErrorCode> {
     let request = Incoming::new(request);
     let path = request.path();
-    let Some(segment) = segment(&path) else {
+    let Some(place) = Place::at(&path) else {
         return http::response(request.refuse(Answer::no_such_path()).await);
     };
     match instance::state(&STATE, State::build).await {
-        Ok(state) => state.respond(request, segment).await,
+        Ok(state) => state.respond(request, place).await,
         Err(answer) => http::response(answer),
     }
 }
 
-/// The one segment of a path that should be a code; whether it is one, is another question. The host's router takes
-/// `//v1/shortlink/a/` for this path too. A front door does not, and would not cache such requests.
-fn segment(path: &str) -> Option<&str> {
-    path.strip_prefix(LINKS)?.strip_prefix('/').filter(|segment| !segment.contains('/'))
+/// What a path asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// A redirect.
+    Link(Code),
+    /// What a link is.
+    Preview(Code),
+    /// A redirect, by what is no code.
+    NoCode(CodeError),
+}
+
+impl Place {
+    /// What `/v1/shortlink/<code>`, `/<code>` or `/<code>+` asks for, the latter two also with a slash at the end; `None` for
+    /// any other path. The host's router takes `//v1/shortlink/a/` for a path of this component too. A front door does not,
+    /// and would not cache such requests.
+    fn at(path: &str) -> Option<Self> {
+        if let Some(segment) = path.strip_prefix(LINKS).and_then(|rest| rest.strip_prefix('/')) {
+            // Here the path says that a code must follow.
+            return (!segment.contains('/'))
+                .then(|| Code::parse(segment).map_or_else(Self::NoCode, Self::Link));
+        }
+        let segment = path.strip_prefix('/')?;
+        let segment = segment.strip_suffix('/').unwrap_or(segment);
+        let (segment, place): (_, fn(Code) -> Self) = match segment.strip_suffix('+') {
+            Some(segment) => (segment, Self::Preview),
+            None => (segment, Self::Link),
+        };
+        // A word that the service keeps for its own paths is no link at the root.
+        if is_reserved(segment) {
+            return None;
+        }
+        Code::parse(segment).ok().map(place)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::segment;
+    use super::*;
+
+    fn code(text: &str) -> Code {
+        Code::parse(text).unwrap()
+    }
 
     #[test]
-    fn a_code_is_all_there_is_behind_the_prefix() {
-        assert_eq!(segment("/v1/shortlink/abc"), Some("abc"));
-        assert_eq!(segment("/v1/shortlink/a%2Fb"), Some("a%2Fb"));
+    fn a_link_has_two_paths_and_a_preview() {
+        for path in ["/v1/shortlink/abc", "/abc", "/abc/"] {
+            assert_eq!(Place::at(path), Some(Place::Link(code("abc"))), "{path}");
+        }
+        for path in ["/abc+", "/abc+/"] {
+            assert_eq!(Place::at(path), Some(Place::Preview(code("abc"))), "{path}");
+        }
+        assert_eq!(Place::at("/v1/shortlink/docs"), Some(Place::Link(code("docs"))));
+    }
+
+    #[test]
+    fn what_is_no_code_is_told_where_a_code_must_stand_and_is_no_path_at_the_root() {
+        for segment in ["a%2Fb", "", "a+", "a.b"] {
+            let place = Place::at(&format!("/v1/shortlink/{segment}"));
+            assert!(matches!(place, Some(Place::NoCode(_))), "{segment}: {place:?}");
+        }
         for path in [
             "//v1/shortlink/abc",
             "/v1/shortlink/abc/",
             "/v1/shortlink//abc",
-            "/v1/shortlink",
-            "/v1/shortlinkabc",
+            "/v1/abc",
+            "//abc",
+            "/abc//",
+            "/abc++",
+            "/+",
+            "/a.b",
+            "/a%62c",
+            "/docs",
+            "/v1",
+            "/v1+",
+            "/",
             "abc",
+            "",
         ] {
-            assert_eq!(segment(path), None, "{path}");
+            assert_eq!(Place::at(path), None, "{path}");
         }
     }
 }

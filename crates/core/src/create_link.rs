@@ -109,7 +109,7 @@ mod tests {
     };
 
     const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
-    const LIMITS: LifetimeLimits = LifetimeLimits { default_ttl_days: 14, max_ttl_days: 1826 };
+    const LIMITS: LifetimeLimits = LifetimeLimits { default_ttl_days: 14, max_ttl_days: Some(1826) };
 
     #[derive(Default)]
     struct World {

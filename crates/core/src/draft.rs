@@ -165,7 +165,7 @@ mod tests {
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
-    const LIMITS: LifetimeLimits = LifetimeLimits { default_ttl_days: 14, max_ttl_days: 1826 };
+    const LIMITS: LifetimeLimits = LifetimeLimits { default_ttl_days: 14, max_ttl_days: Some(1826) };
 
     fn read(body: &str) -> Result<Draft, String> {
         Draft::from_json(body.as_bytes(), NOW, LIMITS, &[]).map_err(|problems| problems.to_string())

@@ -26,8 +26,8 @@ pub enum Expiry {
 pub struct LifetimeLimits {
     /// The life of a link whose creator names no expiry.
     pub default_ttl_days: u32,
-    /// The longest life that a creator may ask for.
-    pub max_ttl_days: u32,
+    /// The longest life that a creator may ask for; `None` is no limit, and allows links without an end.
+    pub max_ttl_days: Option<u32>,
 }
 
 /// Why a text is no expiry. Each message completes the sentence "`expires_at` …".
@@ -36,6 +36,12 @@ pub enum ExpiryError {
     /// Not RFC 3339, or without an offset.
     #[error("must be an RFC 3339 time with an offset, such as 2030-01-02T03:04:05Z")]
     Format,
+    /// No end, where there is a limit.
+    #[error("must be at most {max_ttl_days} days ahead: links without an end are not allowed here")]
+    Endless {
+        /// The limit.
+        max_ttl_days: u32,
+    },
     /// Now or earlier.
     #[error("must be later than now")]
     Past,
@@ -48,19 +54,25 @@ pub enum ExpiryError {
 }
 
 impl Expiry {
-    /// Reads an expiry that a creator asks for.
+    /// Reads an expiry that a creator asks for: an RFC 3339 time with an offset, or `never`.
     ///
     /// # Errors
     /// [`ExpiryError`] naming the rule that is broken.
     pub fn parse(text: &str, now: Timestamp, limits: LifetimeLimits) -> Result<Self, ExpiryError> {
+        if text == NEVER {
+            let endless = |max_ttl_days| Err(ExpiryError::Endless { max_ttl_days });
+            return limits.max_ttl_days.map_or(Ok(Self::Never), endless);
+        }
         let at = Timestamp::parse_rfc3339(text).ok_or(ExpiryError::Format)?;
         if at <= now {
             return Err(ExpiryError::Past);
         }
-        if at > now.plus_days(limits.max_ttl_days) {
-            return Err(ExpiryError::TooFar { max_ttl_days: limits.max_ttl_days });
+        match limits.max_ttl_days {
+            Some(max_ttl_days) if at > now.plus_days(max_ttl_days) => {
+                Err(ExpiryError::TooFar { max_ttl_days })
+            }
+            _ => Ok(Self::At(at)),
         }
-        Ok(Self::At(at))
     }
 
     /// The expiry of a link whose creator names none.
@@ -122,7 +134,7 @@ mod tests {
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000); // 2027-01-15T08:00:00Z
-    const LIMITS: LifetimeLimits = LifetimeLimits { default_ttl_days: 14, max_ttl_days: 1826 };
+    const LIMITS: LifetimeLimits = LifetimeLimits { default_ttl_days: 14, max_ttl_days: Some(1826) };
 
     #[test]
     fn offsets_are_honoured() {
@@ -140,7 +152,7 @@ mod tests {
             "",
             "tomorrow",
             "2027-02-30T00:00:00Z",
-            "never",
+            "Never",
         ] {
             assert_eq!(Expiry::parse(text, NOW, LIMITS), Err(ExpiryError::Format), "{text}");
         }
@@ -180,6 +192,19 @@ mod tests {
         assert!(Expiry::parse("2032-01-15T08:00:00Z", NOW, LIMITS).is_ok());
         let error = Expiry::parse("2032-01-15T08:00:00.001Z", NOW, LIMITS).unwrap_err();
         assert_eq!(error.to_string(), "must be at most 1826 days ahead");
+    }
+
+    #[test]
+    fn a_link_without_an_end_needs_a_service_without_a_limit() {
+        let error = Expiry::parse("never", NOW, LIMITS).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "must be at most 1826 days ahead: links without an end are not allowed here"
+        );
+        let unlimited = LifetimeLimits { max_ttl_days: None, ..LIMITS };
+        assert_eq!(Expiry::parse("never", NOW, unlimited), Ok(Expiry::Never));
+        assert!(Expiry::parse("9999-12-31T23:59:59Z", NOW, unlimited).is_ok());
+        assert_eq!(Expiry::parse("2027-01-15T08:00:00Z", NOW, unlimited), Err(ExpiryError::Past));
     }
 
     #[test]

@@ -33,7 +33,7 @@ mod resolve_link;
 mod target_url;
 mod time;
 
-pub use alias::Alias;
+pub use alias::{Alias, AliasError, is_reserved};
 pub use code::{Code, CodeError, GENERATED_CODES, GENERATED_LENGTH};
 pub use create_link::{CreateError, create_link};
 pub use draft::{Draft, Problems};

@@ -80,9 +80,14 @@ impl Variables for SpinVariables {
 /// What a create allows.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LinkSettings {
-    /// `default_ttl_days` (14) and `max_ttl_days` (1826).
+    /// `default_ttl_days` (14) and `max_ttl_days` (1826; 0 is no limit).
     pub limits: LifetimeLimits,
-    /// `public_hosts` (none): comma-separated `host` or `host:port` that links must not lead to.
+    /// `alias_quarantine_days` (30): how long the code of an expired link is not given to another one.
+    pub quarantine_days: u32,
+    /// `public_url` (none): where links are reached, without a slash at its end, as in `https://sho.rt`.
+    pub public_url: Option<String>,
+    /// `public_hosts` (none): comma-separated `host` or `host:port` that links must not lead to, and the host of
+    /// `public_url`.
     pub public_hosts: Vec<Authority>,
 }
 
@@ -128,11 +133,12 @@ impl LinkSettings {
     /// # Errors
     /// [`SettingError`]
     pub async fn read(variables: &impl Variables) -> Result<Self, SettingError> {
+        let max_ttl_days = number(variables, "max_ttl_days", 0..=MAX_LIFETIME_DAYS).await?;
         let limits = LifetimeLimits {
             default_ttl_days: number(variables, "default_ttl_days", 1..=MAX_LIFETIME_DAYS).await?,
-            max_ttl_days: number(variables, "max_ttl_days", 1..=MAX_LIFETIME_DAYS).await?,
+            max_ttl_days: (max_ttl_days > 0).then_some(max_ttl_days),
         };
-        if limits.default_ttl_days > limits.max_ttl_days {
+        if limits.max_ttl_days.is_some_and(|most| limits.default_ttl_days > most) {
             return Err(SettingError::unusable(
                 "default_ttl_days",
                 "must not be greater than `max_ttl_days`",
@@ -148,8 +154,32 @@ impl LinkSettings {
                 )
             })?);
         }
-        Ok(Self { limits, public_hosts })
+        let public_url = public_url(variables).await?;
+        public_hosts.extend(public_url.as_deref().and_then(authority));
+        let quarantine_days = number(variables, "alias_quarantine_days", 0..=MAX_LIFETIME_DAYS).await?;
+        Ok(Self { limits, quarantine_days, public_url, public_hosts })
     }
+}
+
+/// Reads `public_url` (none): `http` or `https`, a host, and nothing behind it.
+async fn public_url(variables: &impl Variables) -> Result<Option<String>, SettingError> {
+    let text = text(variables, "public_url").await?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let origin = Url::parse(&text).ok().filter(|url| {
+        let is_origin = text.trim_end_matches('/') == url.origin().ascii_serialization();
+        matches!(url.scheme(), "http" | "https") && is_origin && authority(&text).is_some()
+    });
+    let url = origin.ok_or_else(|| {
+        SettingError::unusable("public_url", "must be http or https and a host, such as https://sho.rt")
+    })?;
+    Ok(Some(url.origin().ascii_serialization()))
+}
+
+/// The host and port of a URL without a path.
+fn authority(url: &str) -> Option<Authority> {
+    Authority::parse(url.split_once("://")?.1.trim_end_matches('/'))
 }
 
 impl CachingSettings {
@@ -253,6 +283,8 @@ mod tests {
         let mut map = BTreeMap::from([
             ("default_ttl_days", "14"),
             ("max_ttl_days", "1826"),
+            ("alias_quarantine_days", "30"),
+            ("public_url", ""),
             ("public_hosts", "sho.rt, www.sho.rt:8443"),
             ("allowed_origins", "*"),
             ("cache_ttl_seconds", "3600"),
@@ -308,6 +340,11 @@ mod tests {
             ("edge_ttl_seconds", "31536001"),
             ("public_hosts", "a/b"),
             ("public_hosts", "*.sho.rt"),
+            ("public_url", "sho.rt"),
+            ("public_url", "ftp://sho.rt"),
+            ("public_url", "https://sho.rt/x"),
+            ("public_url", "https://u@sho.rt"),
+            ("alias_quarantine_days", "-1"),
             ("allowed_origins", "example.com"),
         ] {
             let error = read(name, value).unwrap_err();

@@ -12,4 +12,4 @@ pub use connection::Postgres;
 pub use failure::Failure;
 pub use settings::PostgresSettings;
 pub use spin_sdk::pg::DbValue;
-pub use store::{PostgresStore, lookups};
+pub use store::{PostgresStore, Preview, PublicLink, lookups};

@@ -316,7 +316,7 @@ impl App {
     pub fn store(&self, code: &str) {
         let url = format!("https://{code}.example/");
         let sql = format!(
-            "select count(*) from shortlink.create_short_link('{code}', '{url}', now() + interval '1 day', true)"
+            "select count(*) from shortlink.create_short_link('{code}', '{url}', now() + interval '1 day', true, 0)"
         );
         assert_eq!(self.count(&sql), 1, "{code} is stored");
     }

@@ -20,6 +20,7 @@ mod permissions;
 mod pool;
 mod races;
 mod resolve;
+mod root;
 mod schema;
 mod security;
 mod settings;

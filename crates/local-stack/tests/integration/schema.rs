@@ -7,7 +7,8 @@ use crate::app::{App, SERVERS};
 const URL: &str = "https://example.com/";
 
 fn create(app: &App, code: &str, url: &str, expires: &str) -> Result<usize, String> {
-    let sql = format!("select from shortlink.create_short_link($1, $2, now() + interval '{expires}', true)");
+    let sql =
+        format!("select from shortlink.create_short_link($1, $2, now() + interval '{expires}', true, 0)");
     let rows = app.postgres_as_app().query(&sql, &[&code, &url]);
     rows.map(|rows| rows.len()).map_err(|error| error.code().unwrap().code().to_owned())
 }
@@ -16,7 +17,7 @@ fn create_all(app: &App, codes: &[&str], millis: i64) -> Result<(), String> {
     let urls = vec![URL; codes.len()];
     let ends = vec![millis; codes.len()];
     let custom = vec![1_i32; codes.len()];
-    let sql = "select shortlink.create_all_short_links($1, $2, $3, $4)";
+    let sql = "select shortlink.create_all_short_links($1, $2, $3, $4, 0)";
     let created = app.postgres_as_app().execute(sql, &[&codes, &urls, &ends, &custom]);
     created.map(drop).map_err(|error| error.code().unwrap().code().to_owned())
 }
@@ -29,7 +30,7 @@ fn links(app: &App) -> i64 {
 fn each_rule_has_an_sqlstate_of_its_own() {
     let app = App::own();
     let refused = |code: &str, url: &str, expires: &str| create(&app, code, url, expires).unwrap_err();
-    assert_eq!(refused("-no-code", URL, "1 day"), "SL001");
+    assert_eq!(refused("no.code", URL, "1 day"), "SL001");
     assert_eq!(refused("code", "", "1 day"), "SL002");
     assert_eq!(refused("code", &"x".repeat(8193), "1 day"), "SL002");
     assert_eq!(refused("code", URL, "-1 day"), "22023");
@@ -82,7 +83,7 @@ fn several_links_are_created_all_or_none() {
     for (codes, ends, sqlstate) in [
         (&["0000000", "bbbbbbb"][..], future, "23505"),
         (&["0000000", "0000000"], future, "23505"),
-        (&["0000000", "no_code"], future, "SL001"),
+        (&["0000000", "no.code"], future, "SL001"),
         (&["0000000"], 1000, "22023"),
         (&["0000000"; 101], future, "22023"),
     ] {
@@ -91,7 +92,7 @@ fn several_links_are_created_all_or_none() {
     }
     let uneven = app
         .postgres_as_app()
-        .execute("select shortlink.create_all_short_links('{0000000}', '{}', '{}', '{}')", &[])
+        .execute("select shortlink.create_all_short_links('{0000000}', '{}', '{}', '{}', 0)", &[])
         .unwrap_err();
     assert_eq!(uneven.code(), Some(&SqlState::INVALID_PARAMETER_VALUE));
     app.sql("update shortlink.short_code set expires_at = now()");

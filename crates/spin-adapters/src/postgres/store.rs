@@ -22,11 +22,12 @@ use super::{
 
 /// Stores the link, or gives no row when its code is in use.
 const CREATE: &str = "select from shortlink.create_short_link(\
-    $1, $2, timestamptz 'epoch' + $3::bigint * interval '1 millisecond', $4)";
+    $1, $2, coalesce(timestamptz 'epoch' + $3::bigint * interval '1 millisecond', 'infinity'), $4, $5)";
 /// Stores all of the links or none.
-const CREATE_ALL: &str = "select shortlink.create_all_short_links($1, $2, $3, $4)";
+const CREATE_ALL: &str = "select shortlink.create_all_short_links($1, $2, $3, $4, $5)";
 const CREATE_PARTITION: &str = "select shortlink.create_current_partition()";
 const HAS_PARTITION: &str = "select where shortlink.short_link_partition_exists(now())";
+const PREVIEW: &str = "select shortlink.preview_short_link($1)";
 const RESOLVE: &str = "select shortlink.resolve_short_links($1)";
 
 /// The most look-ups in one statement: the host sends an instance no more than 16 requests at a time.
@@ -50,13 +51,39 @@ pub struct UntilDeadline<'a, S: Server> {
 }
 
 /// The statements.
-struct Links<S: Server>(Postgres<S>);
+struct Links<S: Server> {
+    postgres: Postgres<S>,
+    quarantine_days: i32,
+}
+
+/// What a code's preview is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Preview {
+    /// No link has the code.
+    Unknown,
+    /// Its link has expired.
+    Expired,
+    /// Its link.
+    Live(PublicLink),
+}
+
+/// What may be shown of a link to everybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicLink {
+    /// Where it leads.
+    pub url: String,
+    /// When it was created, in RFC 3339.
+    pub created_at: String,
+    /// When it expires, in RFC 3339; `None` is never.
+    pub expires_at: Option<String>,
+}
 
 impl<S: Server + 'static> PostgresStore<S> {
-    /// The links in this Postgres.
-    pub fn new(postgres: Postgres<S>) -> Self {
+    /// The links in this Postgres. For `quarantine_days` after a link expired, its code is not given to another one.
+    pub fn new(postgres: Postgres<S>, quarantine_days: u32) -> Self {
+        let quarantine_days = i32::try_from(quarantine_days).unwrap_or(i32::MAX);
         Self {
-            links: Rc::new(Links(postgres)),
+            links: Rc::new(Links { postgres, quarantine_days }),
             creates: Batch::new(MOST_CREATES, |_| false),
             // A missing link may have been created since; a live one stays what it is.
             lookups: Batch::new(MOST_LOOKUPS, |lookup| matches!(lookup, Ok(Lookup::Live(_)))),
@@ -75,7 +102,37 @@ impl<S: Server + 'static> PostgresStore<S> {
     /// [`Failure`] when Postgres does not answer.
     pub async fn has_partition(&self) -> Result<bool, Failure> {
         let statement = async |connection: &S::Connection| connection.execute(HAS_PARTITION, vec![]).await;
-        self.links.0.run(Deadline::after(SEQUENCE_BUDGET), statement).await.map(|rows| rows > 0)
+        self.links.postgres.run(Deadline::after(SEQUENCE_BUDGET), statement).await.map(|rows| rows > 0)
+    }
+}
+
+impl<S: Server + 'static> UntilDeadline<'_, S> {
+    /// What may be shown to everybody of the link that a code leads to.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn preview(&self, code: &Code) -> Result<Preview, StoreError> {
+        let parameters = vec![ParameterValue::Str(code.to_string())];
+        let value = async |connection: &S::Connection| connection.value(PREVIEW, parameters).await;
+        let found = self.store.links.postgres.run(self.deadline, value).await;
+        match found.map_err(Failure::into_store_error)? {
+            None | Some(DbValue::DbNull) => Ok(Preview::Unknown),
+            Some(DbValue::ArrayStr(fields)) => preview(fields).ok_or_else(no_answer),
+            Some(_) => Err(no_answer()),
+        }
+    }
+}
+
+fn preview(fields: Vec<Option<String>>) -> Option<Preview> {
+    let mut fields = fields.into_iter();
+    match (fields.next(), fields.next(), fields.next()) {
+        (None, None, None) => Some(Preview::Expired),
+        (Some(Some(url)), Some(Some(created_at)), Some(expires_at)) => {
+            // Never shown what no component could have stored.
+            let url = TargetUrl::stored(&url)?.to_string();
+            Some(Preview::Live(PublicLink { url, created_at, expires_at }))
+        }
+        _ => None,
     }
 }
 
@@ -119,11 +176,13 @@ impl<S: Server> Links<S> {
         let mut links: Vec<&NewLink> = links.iter().collect();
         // In one order everywhere: two statements that wait for each other's codes would be a deadlock.
         links.sort_by(|a, b| a.code.cmp(&b.code));
-        self.create(CREATE_ALL, &create_all_parameters(&links), deadline).await.map(|_| ())
+        self.create(CREATE_ALL, &create_all_parameters(&links, self.quarantine_days), deadline)
+            .await
+            .map(|_| ())
     }
 
     async fn create_alone(&self, link: &NewLink, deadline: Deadline) -> Result<Claim, Failure> {
-        match self.create(CREATE, &create_parameters(link), deadline).await {
+        match self.create(CREATE, &create_parameters(link, self.quarantine_days), deadline).await {
             Ok(0) => Ok(Claim::Taken),
             Ok(_) => Ok(Claim::Created),
             Err(Failure::AlreadyExpired) => Ok(Claim::AlreadyExpired),
@@ -140,7 +199,7 @@ impl<S: Server> Links<S> {
     ) -> Result<u64, Failure> {
         let execute = async |statement, parameters| {
             let execute = async |connection: &S::Connection| connection.execute(statement, parameters).await;
-            self.0.run(deadline, execute).await
+            self.postgres.run(deadline, execute).await
         };
         match execute(statement, parameters.to_vec()).await {
             Err(Failure::NoPartition) => {
@@ -181,25 +240,26 @@ impl<S: Server> Links<S> {
         let asked = codes.iter().map(|code| Some(code.to_string())).collect();
         let parameters = vec![ParameterValue::ArrayStr(asked)];
         let value = async |connection: &S::Connection| connection.value(RESOLVE, parameters).await;
-        Ok(lookups(codes, self.0.run(deadline, value).await?))
+        Ok(lookups(codes, self.postgres.run(deadline, value).await?))
     }
 }
 
-/// Unix milliseconds; none is an expiry that the database refuses.
+/// Unix milliseconds; none is a link without an end.
 fn expires_at(link: &NewLink) -> Option<i64> {
     link.link.expiry.at().map(Timestamp::unix_millis)
 }
 
-fn create_parameters(link: &NewLink) -> Vec<ParameterValue> {
+fn create_parameters(link: &NewLink, quarantine_days: i32) -> Vec<ParameterValue> {
     vec![
         ParameterValue::Str(link.code.to_string()),
         ParameterValue::Str(link.link.target.to_string()),
         expires_at(link).map_or(ParameterValue::DbNull, ParameterValue::Int64),
         ParameterValue::Boolean(link.is_custom),
+        ParameterValue::Int32(quarantine_days),
     ]
 }
 
-fn create_all_parameters(links: &[&NewLink]) -> Vec<ParameterValue> {
+fn create_all_parameters(links: &[&NewLink], quarantine_days: i32) -> Vec<ParameterValue> {
     let texts = |text: fn(&NewLink) -> String| {
         ParameterValue::ArrayStr(links.iter().map(|link| Some(text(link))).collect())
     };
@@ -210,6 +270,7 @@ fn create_all_parameters(links: &[&NewLink]) -> Vec<ParameterValue> {
         texts(|link| link.link.target.to_string()),
         ParameterValue::ArrayInt64(expiries),
         ParameterValue::ArrayInt32(custom),
+        ParameterValue::Int32(quarantine_days),
     ]
 }
 
@@ -225,7 +286,7 @@ pub fn lookups(codes: &[Code], found: Option<DbValue>) -> Vec<Result<Lookup, Sto
 }
 
 fn no_answer() -> StoreError {
-    StoreError::Unusable("not one answer for each code".into())
+    StoreError::Unusable("the answer is none of the function's".into())
 }
 
 fn read(code: &Code, found: Option<&str>) -> Result<Lookup, StoreError> {
@@ -253,7 +314,7 @@ mod tests {
     };
 
     fn store(server: &FakeServer) -> PostgresStore<FakeServer> {
-        PostgresStore::new(Postgres::on(server.clone(), PostgresSettings::for_tests()))
+        PostgresStore::new(Postgres::on(server.clone(), PostgresSettings::for_tests()), 30)
     }
 
     fn code(number: u64) -> Code {
@@ -363,6 +424,29 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_preview_tells_of_a_link_of_an_expired_one_and_of_none() {
+        let field = |text: &str| Some(text.to_owned());
+        let created = "2027-01-15T08:00:00.000Z";
+        let live = |expires_at: Option<&str>| PublicLink {
+            url: "https://example.com/".into(),
+            created_at: created.into(),
+            expires_at: expires_at.map(str::to_owned),
+        };
+        for (fields, expected) in [
+            (vec![field("https://example.com/"), field(created), None], Some(Preview::Live(live(None)))),
+            (
+                vec![field("https://example.com/"), field(created), field("x")],
+                Some(Preview::Live(live(Some("x")))),
+            ),
+            (vec![], Some(Preview::Expired)),
+            (vec![field("javascript:alert(1)"), field(created), None], None),
+            (vec![field("https://example.com/")], None),
+        ] {
+            assert_eq!(preview(fields), expected);
         }
     }
 
