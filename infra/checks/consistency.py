@@ -148,7 +148,7 @@ def check_routes(root, manifest, report):
     same("docs/api.md", "route", {re.sub(r"\{(\w+)\}", r":\1", path) for path in documented}, routes, report)
     locations = names(root, "infra/local/nginx.conf", r"location = (/v1/\S*) \{")
     same("infra/local/nginx.conf", "location", locations, {route for route in routes if ":" not in route}, report)
-    links = names(root, "infra/local/nginx.conf", r'location ~ "([^"]*)" \{')
+    links = re.findall(r'location ~ "([^"]*)" \{', read(root, "infra/local/nginx.conf"))
     for route in sorted(route for route in routes if ":" in route):
         if not any(re.search(link, route.replace(":code", "Ab3-_")) for link in links):
             report.fault("infra/local/nginx.conf", f"lacks a location for {route}")

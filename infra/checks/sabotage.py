@@ -81,6 +81,7 @@ ACTS = [
     ("consistency", "docs/developing.md", "| `components/create`, `resolve`, `health` |", "| `components/create`, `resolve` |"),
     ("consistency", "docs/api.md", "| `POST /v1/shortlink` |", "| `POST /v1/link` |"),
     ("consistency", "infra/local/nginx.conf", "location = /v1/shortlink {", "location = /v1/link {"),
+    ("consistency", "infra/local/nginx.conf", "(v1/shortlink/|", "(v1/link/|"),
     ("consistency", "infra/kubernetes/api/deployment.yaml", "SPIN_VARIABLE_REDIS_CODES_PASSWORD", "SPIN_VARIABLE_CODES_PASSWORD"),
     ("consistency", "infra/kubernetes/overlays/production/settings.env", "SPIN_VARIABLE_POSTGRES_HOST=", "# "),
     ("consistency", "infra/deploy/service.tf", "SPIN_VARIABLE_PUBLIC_HOSTS", "SPIN_VARIABLE_HOSTS"),

@@ -25,7 +25,9 @@ fn a_link_at_the_root_answers_as_the_longer_path_does() {
         "update shortlink.short_code set expires_at = now() where short_code = 'root-over';
          update shortlink.short_link set expires_at = now() where short_code = 'root-over'",
     );
-    for (code, status) in [("root-live", 302), ("root-over", 410), ("root-unknown", 404), ("root_unknown", 404)] {
+    for (code, status) in
+        [("root-live", 302), ("root-over", 410), ("root-unknown", 404), ("root_unknown", 404)]
+    {
         for method in ["GET", "HEAD"] {
             for addr in [app.addr(), door.addr()] {
                 let ask = |path: &str| comparable(&send(addr, method, path, &[], b""));

@@ -9,32 +9,40 @@ use shortlink_local_stack::{RedisKind, Signal, fault_proxy::Fault};
 use super::{Rig, assert_unavailable, own::Own, recovery};
 use crate::{app::wait_until, http::Reply};
 
-/// What makes a Redis refuse writes while it answers reads, what undoes it, and how both hosts tell of it.
-const REFUSALS: [(&str, &[&str], &[&str], [&str; 2]); 4] = [
-    (
-        "the memory is full",
-        &["CONFIG SET maxmemory-policy noeviction", "CONFIG SET maxmemory 1"],
-        &["CONFIG SET maxmemory 0"],
-        ["OOM", "OOM"],
-    ),
-    (
-        "a replica that is read-only",
-        &["REPLICAOF 127.0.0.1 1"],
-        &["REPLICAOF NO ONE"],
-        ["read only replica", "READONLY"],
-    ),
-    (
-        "too few replicas",
-        &["CONFIG SET min-replicas-to-write 1"],
-        &["CONFIG SET min-replicas-to-write 0"],
-        ["NOREPLICAS", "NOREPLICAS"],
-    ),
-    (
-        "a user without the permission",
-        &["ACL SETUSER shortlink_app -set -lpop"],
-        &["ACL SETUSER shortlink_app +set +lpop"],
-        ["no permissions", "NOPERM"],
-    ),
+/// What makes a Redis refuse writes while it answers reads.
+struct Refusal {
+    what: &'static str,
+    commands: &'static [&'static str],
+    undo: &'static [&'static str],
+    /// How the two hosts tell of it.
+    words: [&'static str; 2],
+}
+
+const REFUSALS: [Refusal; 4] = [
+    Refusal {
+        what: "the memory is full",
+        commands: &["CONFIG SET maxmemory-policy noeviction", "CONFIG SET maxmemory 1"],
+        undo: &["CONFIG SET maxmemory 0"],
+        words: ["OOM", "OOM"],
+    },
+    Refusal {
+        what: "a replica that is read-only",
+        commands: &["REPLICAOF 127.0.0.1 1"],
+        undo: &["REPLICAOF NO ONE"],
+        words: ["read only replica", "READONLY"],
+    },
+    Refusal {
+        what: "too few replicas",
+        commands: &["CONFIG SET min-replicas-to-write 1"],
+        undo: &["CONFIG SET min-replicas-to-write 0"],
+        words: ["NOREPLICAS", "NOREPLICAS"],
+    },
+    Refusal {
+        what: "a user without the permission",
+        commands: &["ACL SETUSER shortlink_app -set -lpop"],
+        undo: &["ACL SETUSER shortlink_app +set +lpop"],
+        words: ["no permissions", "NOPERM"],
+    },
 ];
 
 fn run(redis: &mut redis::Connection, commands: &[&str]) {
@@ -57,11 +65,11 @@ fn create_until_logged(own: &Own, what: &str, words: [&str; 2], create: impl Fn(
 fn a_cache_that_refuses_writes_is_still_read() {
     let mut own = Own::start();
     let mut operator = own.operator(RedisKind::Cache);
-    for (number, (what, refuse, undo, words)) in REFUSALS.into_iter().enumerate() {
+    for (number, Refusal { what, commands, undo, words }) in REFUSALS.into_iter().enumerate() {
         let kept = format!("kept-{number}");
         assert_eq!(own.create(&kept).status, 201, "{what}");
         own.wait_until_cached(&mut operator, &kept);
-        run(&mut operator, refuse);
+        run(&mut operator, commands);
         create_until_logged(&own, what, words, || own.create_any());
         // With Postgres away only the cache knows the link: reads were not switched off by the refused write.
         own.signal_postgres(Signal::Stop);
@@ -80,12 +88,12 @@ fn a_pool_that_refuses_to_hand_out_codes_does_not_stop_creates_and_readiness_say
     let own = Own::start();
     let mut operator = own.operator(RedisKind::Codes);
     let codes_check = || own.get("/v1/health/ready").json()["checks"]["redis_codes"].clone();
-    for (what, refuse, undo, words) in REFUSALS {
+    for Refusal { what, commands, undo, words } in REFUSALS {
         // LPOP needs no memory.
         if what == "the memory is full" {
             continue;
         }
-        run(&mut operator, refuse);
+        run(&mut operator, commands);
         create_until_logged(&own, what, words, || own.create_any());
         assert_eq!(codes_check(), "degraded", "{what}");
         run(&mut operator, undo);
