@@ -69,14 +69,14 @@ fn what_can_be_no_code_is_refused() {
     400
     access-control-allow-origin: *
     cache-control: no-store
-    content-length: 91
+    content-length: 94
     content-type: application/json
     x-content-type-options: nosniff
 
-    {"status":400,"data":{"error":"the code may only hold the characters 0-9, a-z, A-Z and -"}}
+    {"status":400,"data":{"error":"the code may only hold the characters 0-9, a-z, A-Z, - and _"}}
     "#);
-    let long = "a".repeat(33);
-    for code in ["a_b", "-a", "a-", "a.b", "a%2Fb", "%61", "caf%C3%A9", "a%0d%0ab", long.as_str()] {
+    let long = "a".repeat(65);
+    for code in ["a.b", "a+b", "a~", "a%2Fb", "%61", "caf%C3%A9", "a%0d%0ab", long.as_str()] {
         let reply = App::shared().get(&format!("/v1/shortlink/{code}"));
         assert_eq!(reply.status, 400, "{code}: {}", reply.body);
     }

@@ -58,7 +58,7 @@ fn every_kind_of_answer_has_its_security_headers() {
             (302, "HEAD", "/v1/shortlink/guarded", &[], b""),
             (302, "GET", "/v1/shortlink/guarded", &[], b""),
             (400, "POST", LINKS, &[JSON], b"{"),
-            (400, "GET", "/v1/shortlink/a_b", &[], b""),
+            (400, "GET", "/v1/shortlink/a.b", &[], b""),
             (404, "GET", "/v1/shortlink/guarded-unknown", &[], b""),
             (404, "GET", "/wp-login.php", &[], b""),
             (405, "DELETE", "/v1/shortlink/guarded", &[], b""),
@@ -131,7 +131,7 @@ fn only_the_very_origins_that_are_listed_may_read_answers() {
     let requests: [(&str, &str, &[u8]); 6] = [
         ("GET", "/v1/shortlink/shared", b""),
         ("GET", "/v1/shortlink/nobody", b""),
-        ("GET", "/v1/shortlink/a_b", b""),
+        ("GET", "/v1/shortlink/a.b", b""),
         ("POST", LINKS, br#"{"url":"https://example.com"}"#),
         ("OPTIONS", LINKS, b""),
         ("OPTIONS", "/v1/shortlink/shared", b""),
