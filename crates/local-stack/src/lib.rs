@@ -36,6 +36,7 @@ pub use ports::{Piece, Ports, free_port};
 pub use postgres::{Durability, Postgres};
 pub use probe::{get, status_of};
 pub use process::{Running, Signal};
+pub use programs::find as find_program;
 pub use record::ProcessRecord;
 pub use redis::{Redis, RedisKind};
 pub use secrets::Secrets;

@@ -49,7 +49,8 @@ impl Programs {
 }
 
 /// The program of that name on the PATH, or where it usually is.
-pub(crate) fn find(name: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
     everywhere(name).next()
 }
 
