@@ -1,14 +1,13 @@
 //! The links that are resolved, and the order in which they are asked for.
 
 use std::fs;
+use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use rand::SeedableRng;
 use rand::distr::Distribution;
 use rand::rngs::StdRng;
 use rand_distr::Zipf;
-
-use crate::servers::Servers;
 
 pub const LINKS: u32 = 100_000;
 /// The URL of a new link; those of the links here have their number after it.
@@ -25,17 +24,18 @@ const REQUESTS: usize = 1 << 18;
 /// The same order in every run.
 const SEED: u64 = 20_240_229;
 
-/// Creates the links in Postgres, and the files.
-pub fn create(servers: &Servers) -> Result<()> {
-    let created = servers.sql(&format!(
+/// Creates the links, and counts them.
+pub fn sql() -> String {
+    format!(
         "select count(*) from generate_series(0, {LINKS} - 1) as number,
            lateral shortlink.create_short_link('z' || lpad(to_hex(number), 6, '0'),
              '{URL}-' || number,
              now() + interval '14 days', false)"
-    ))?;
-    ensure!(created == LINKS.to_string(), "created {created} of {LINKS} links");
-    servers.sql("vacuum analyze")?;
-    let directory = servers.site.dir();
+    )
+}
+
+/// Writes the files that `wrk` reads.
+pub fn write(directory: &Path) -> Result<()> {
     fs::write(directory.join(EACH_FILE), (0..LINKS).map(path).collect::<String>())?;
     Ok(fs::write(directory.join(ZIPF_FILE), zipf()?.map(path).collect::<String>())?)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use shortlink_local_stack::stack::DATABASE;
 
 use crate::results::Outcome;
@@ -38,11 +38,12 @@ pub fn run(servers: &Servers, protocol: &str, clients: u32, seconds: u32) -> Res
     let times = latencies(directory, &name)?;
     let percentile = |percent| Some(f64::from(*times.get(times.len() * percent / 100)?) / 1_000.0);
     Ok(Outcome {
-        rate: rate.with_context(|| format!("pgbench reports no rate:\n{output}"))?,
+        // On a busy machine the clients may still connect when the time is up, and it reports no rate.
+        rate: rate.unwrap_or(0.0),
         p50_ms: percentile(50),
         p99_ms: percentile(99),
         requests: u32::try_from(times.len())?,
-        errors: 0,
+        errors: if times.is_empty() { clients } else { 0 },
     })
 }
 
