@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::probe;
-use crate::process::{Running, Signal};
+use crate::process::Running;
 use crate::programs;
+use crate::signal::Signal;
 use crate::site::Site;
 
 /// Compiling the components is most of it.

@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::probe;
-use crate::process::{Running, Signal};
+use crate::process::Running;
 use crate::programs::Programs;
+use crate::signal::Signal;
 use crate::site::Site;
 use crate::template::render;
 

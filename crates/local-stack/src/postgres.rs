@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{Running, Signal};
+use crate::process::Running;
 use crate::programs::Programs;
 use crate::secrets::Secrets;
+use crate::signal::Signal;
 use crate::site::Site;
 use crate::tls::Tls;
 

@@ -10,44 +10,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::{Deserialize, Serialize};
 
 use crate::guard::Guard;
 use crate::interrupt;
-use crate::record::{ProcessRecord, began, signal_group};
+use crate::record::{ProcessRecord, began};
+use crate::signal::{Signal, signal_group};
 
 const POLL: Duration = Duration::from_millis(20);
 const GRACE: Duration = Duration::from_secs(12);
 const TAIL_LINES: usize = 15;
 const TAIL_BYTES: u64 = 4096;
-
-/// What can be sent to a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Signal {
-    /// SIGTERM: end in good order.
-    Term,
-    /// SIGINT: for Postgres, end at once but in good order, without waiting for its clients.
-    Int,
-    /// SIGKILL.
-    Kill,
-    /// SIGSTOP: stay there, but do nothing, as a server that hangs.
-    Stop,
-    /// SIGCONT: go on after [`Signal::Stop`].
-    Continue,
-}
-
-impl Signal {
-    pub(crate) fn number(self) -> rustix::process::Signal {
-        match self {
-            Self::Term => rustix::process::Signal::TERM,
-            Self::Int => rustix::process::Signal::INT,
-            Self::Kill => rustix::process::Signal::KILL,
-            Self::Stop => rustix::process::Signal::STOP,
-            Self::Continue => rustix::process::Signal::CONT,
-        }
-    }
-}
 
 /// A child that runs in a process group of its own, so that Ctrl-C on the terminal does not reach it. Dropped, it is
 /// stopped.

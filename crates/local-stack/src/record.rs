@@ -7,10 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use rustix::process::{Pid, kill_process_group};
 use serde::{Deserialize, Serialize};
 
-use crate::process::Signal;
+use crate::signal::{Signal, signal_group};
 
 const POLL: Duration = Duration::from_millis(20);
 
@@ -66,13 +65,6 @@ impl ProcessRecord {
             thread::sleep(POLL);
         }
         true
-    }
-}
-
-/// Sends to every process of the group. One that is gone already is what the caller wants, too.
-pub(crate) fn signal_group(leader: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
-        let _gone = kill_process_group(pid, signal.number());
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::probe;
-use crate::process::{Running, Signal};
+use crate::process::Running;
 use crate::programs::Programs;
 use crate::secrets::Secrets;
+use crate::signal::Signal;
 use crate::site::Site;
 use crate::template::render;
 use crate::tls::Tls;

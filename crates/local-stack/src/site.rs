@@ -2,8 +2,6 @@
 
 use std::env;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -12,8 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::guard::Guard;
-use crate::process::{Running, Signal};
-use crate::stack::State;
+use crate::process::Running;
+use crate::signal::Signal;
+use crate::state::State;
 use crate::tls::{self, Tls};
 use crate::user::ServiceUser;
 
@@ -68,7 +67,7 @@ impl Site {
     /// Those of [`Site::temporary`], or the certificates cannot be made.
     pub fn temporary_with_tls(names: &[&str]) -> Result<Self> {
         let mut site = Self::temporary()?;
-        site.tls = Some(Tls::create(&site, names)?);
+        site.tls = Some(Tls::create(&site.user, &site.data, names)?);
         Ok(site)
     }
 
@@ -87,7 +86,7 @@ impl Site {
         let mut site =
             Self { root: root.to_owned(), dir: dir.to_owned(), data, user, guard: None, tls: None };
         if tls::chosen()? {
-            site.tls = Some(Tls::create(&site, &[])?);
+            site.tls = Some(Tls::create(&site.user, &site.data, &[])?);
         } else {
             Tls::remove(&site.data)?;
         }
@@ -171,19 +170,13 @@ impl Site {
     /// A directory for one server below [`Site::data`], which it owns. One that is there already is kept.
     pub(crate) fn server_directory(&self, name: &str) -> Result<PathBuf> {
         let path = self.data.join(name);
-        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
-        self.user.own(&path)?;
+        self.user.create_directory(&path)?;
         Ok(path)
     }
 
     /// Writes a file that only the servers' user reads.
     pub(crate) fn write(&self, path: &Path, contents: &str) -> Result<()> {
-        let mut options = fs::OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
-        file.and_then(|mut file| file.write_all(contents.as_bytes()))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        self.user.own(path)
+        self.user.write(path, contents)
     }
 }
 

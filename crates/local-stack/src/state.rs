@@ -122,7 +122,7 @@ fn file(directory: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::Signal;
+    use crate::signal::Signal;
 
     fn dead(name: &str) -> ProcessRecord {
         ProcessRecord {

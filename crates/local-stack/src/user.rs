@@ -1,6 +1,8 @@
 //! The user that the servers run as.
 
-use std::os::unix::fs::chown;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -58,6 +60,22 @@ impl ServiceUser {
         let Some(account) = &self.0 else { return Ok(()) };
         chown(path, Some(account.uid), Some(account.gid))
             .with_context(|| format!("cannot give {} to {}", path.display(), account.name))
+    }
+
+    /// Creates a directory that only this user enters. One that is there already is kept.
+    pub(crate) fn create_directory(&self, path: &Path) -> Result<()> {
+        fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+        self.own(path)
+    }
+
+    /// Writes a file that only this user reads.
+    pub(crate) fn write(&self, path: &Path, contents: &str) -> Result<()> {
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+        file.and_then(|mut file| file.write_all(contents.as_bytes()))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        self.own(path)
     }
 
     /// Whether this user can get into the directory, through all of those above it.

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::state::{Condition, State, lock};
 use super::state_directory;
 use super::stop::stop_processes;
 use crate::connect::{batch_environment, spin_variables};
@@ -18,11 +17,13 @@ use crate::nginx::{self, Limits, Nginx};
 use crate::ports::Ports;
 use crate::postgres::{Durability, Postgres};
 use crate::probe;
-use crate::process::{Running, Signal};
+use crate::process::Running;
 use crate::programs::Programs;
 use crate::redis::{Redis, RedisKind};
 use crate::secrets::Secrets;
+use crate::signal::Signal;
 use crate::site::Site;
+use crate::state::{Condition, State, lock};
 use crate::{batch, host, interrupt};
 
 /// The name of the database.
