@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{
 };
 
 use crate::allowed_hosts::AllowedHosts;
-use crate::postgres::Pools;
+use crate::connections::Pools;
 use crate::variables::ComponentVariables;
 
 /// The limit of one instance's linear memory. Spin sets none; a component that needs more than this locally has a leak.
