@@ -11,7 +11,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use shortlink_local_stack::{
     Durability, Host, Nginx, Ports, Postgres, Redis, RedisKind, Secrets, Site, batch, batch_environment,
-    find_program, free_port, get, host, nginx, redis_url, render, spin_variables, stack::DATABASE, status_of,
+    escape, find_program, free_port, get, host, nginx, redis_url, render, spin_variables, stack::DATABASE,
+    status_of,
 };
 
 use crate::links::{HOT, URL};
@@ -180,7 +181,8 @@ fn write_manifest(site: &Site) -> Result<PathBuf> {
     let own = site.root().join("spin.toml");
     let own = fs::read_to_string(&own).with_context(|| format!("cannot read {}", own.display()))?;
     let routes = render(include_str!("../routes.toml"), &[("static", STATIC), ("bare", BARE)])?;
-    let manifest = (own + &routes).replace("\"target/", &format!("\"{}/", target.display()));
+    let target = escape(&target.to_string_lossy());
+    let manifest = (own + &routes).replace("\"target/", &format!("\"{target}/"));
     let path = site.dir().join("spin.toml");
     fs::write(&path, manifest)?;
     Ok(path)

@@ -55,7 +55,7 @@ impl Program {
         }
     }
 
-    /// What a person calls it.
+    /// Its name, for messages.
     #[must_use]
     pub fn title(&self) -> &'static str {
         match self {
@@ -93,7 +93,7 @@ fn is_recent(version: &str) -> bool {
 }
 
 /// How many requests an instance serves. Each has its own connections and its own memory of hot links; with the host's
-/// default of 128 a good part of the work is to make new ones. Those of `create` end by themselves before that.
+/// default of 128 a good part of the work is to start new ones. Those of `create` end by themselves before that.
 const INSTANCE_REUSE: &str = "2048";
 
 /// What to run.

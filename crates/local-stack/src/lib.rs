@@ -5,7 +5,7 @@
 //! start the pieces they need, one by one, in a [`Site::temporary`]: each piece is a handle that stops its processes
 //! when it is dropped, and a guard process does so should the test process be killed.
 //!
-//! The order is always the same: make a [`Site`], choose [`Ports`], start [`Postgres`], [`Redis`] twice, [`Host`],
+//! The order is always the same: create a [`Site`], choose [`Ports`], start [`Postgres`], [`Redis`] twice, [`Host`],
 //! [`nginx`]. Everything runs on 127.0.0.1. As root the servers run as another user, see [`ServiceUser`].
 
 pub mod batch;
@@ -44,6 +44,6 @@ pub use redis::{Redis, RedisKind};
 pub use secrets::Secrets;
 pub use signal::Signal;
 pub use site::{Site, checkout};
-pub use template::render;
+pub use template::{escape, render};
 pub use tls::Tls;
 pub use user::ServiceUser;

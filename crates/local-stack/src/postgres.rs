@@ -19,7 +19,7 @@ use crate::tls::Tls;
 const INIT_LIMIT: Duration = Duration::from_mins(2);
 const READY_LIMIT: Duration = Duration::from_mins(1);
 
-/// What a crash of the machine may cost.
+/// What a crash of the machine may lose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// Nothing.
@@ -72,7 +72,7 @@ impl Postgres {
             command.args(["-c", setting]);
         }
         if let Some(tls) = site.tls() {
-            for setting in secured(site, &directory, tls)? {
+            for setting in tls_settings(site, &directory, tls)? {
                 command.args(["-c", &setting]);
             }
         }
@@ -109,7 +109,7 @@ impl Postgres {
         self.psql.query(database, sql)
     }
 
-    /// Makes the two roles, or gives them their passwords and limits again.
+    /// Creates the two roles, or resets their passwords and limits.
     ///
     /// # Errors
     /// As [`Postgres::sql`].
@@ -126,7 +126,7 @@ impl Postgres {
         self.sql("postgres", &sql).map(drop).context("cannot create the roles")
     }
 
-    /// Makes the database, owned by `shortlink_batch`, unless it is there.
+    /// Creates the database, owned by `shortlink_batch`, unless it is there.
     ///
     /// # Errors
     /// As [`Postgres::sql`].
@@ -151,7 +151,7 @@ impl Postgres {
     }
 }
 
-/// Makes the cluster beside its final place and moves it there, so that one that was interrupted is never used.
+/// Creates the cluster beside its final path and renames it, so that an interrupted `initdb` is never used.
 fn initialise(
     site: &Site,
     programs: &Programs,
@@ -177,8 +177,8 @@ fn initialise(
     fs::rename(&draft, directory.join("cluster")).context("cannot put the new cluster in its place")
 }
 
-/// TLS, and no way in without.
-fn secured(site: &Site, directory: &Path, tls: &Tls) -> Result<[String; 4]> {
+/// Allows connections with TLS only.
+fn tls_settings(site: &Site, directory: &Path, tls: &Tls) -> Result<[String; 4]> {
     let access = directory.join("pg_hba.conf");
     let rules =
         "hostssl all all 127.0.0.1/32 scram-sha-256\nhostssl replication all 127.0.0.1/32 scram-sha-256\n";

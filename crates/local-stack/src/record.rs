@@ -13,8 +13,8 @@ use crate::signal::{Signal, signal_group};
 
 const POLL: Duration = Duration::from_millis(20);
 
-/// A process that leads its own process group. Its number alone does not tell which process it is: numbers come
-/// again. So the moment it began is kept beside it.
+/// A process that leads its own process group. Process ids are reused, so the start
+/// time is recorded as well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessRecord {
     /// What it is: `postgres`, `cache`, `codes`, `host`, `batch`, `nginx`.
@@ -43,7 +43,7 @@ impl ProcessRecord {
     /// It runs on, even so.
     pub fn stop(&self, grace: Duration) -> Result<()> {
         if began(self.pid).is_some_and(|started| started != self.started) {
-            return Ok(()); // The number belongs to somebody else now, and with it the group.
+            return Ok(()); // The id belongs to another process now, and with it the group.
         }
         signal_group(self.pid, self.stop_signal);
         if !self.wait_gone(grace) {
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_only_has_the_same_number_is_left_alone() {
+    fn another_process_with_the_same_id_is_not_stopped() {
         let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
         let other = ProcessRecord { started: "an earlier time".to_owned(), ..record(child.id()) };
         other.stop(Duration::from_secs(1)).unwrap();

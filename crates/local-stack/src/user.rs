@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Who runs the servers: the caller, or, as root, another user, since Postgres refuses to run as root and a server
+/// The user that runs the servers: the caller, or, as root, another user, since Postgres refuses to run as root and a server
 /// that listens has no need to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceUser(Option<Account>);
