@@ -147,7 +147,7 @@ fn other(error: RedisError) -> Error {
 
 /// The server that `address` means, if the component may reach it.
 ///
-/// The check is made twice: on the address as Spin reads it, and on the host that the client will connect to. The two
+/// The check is done twice: on the address as Spin reads it, and on the host that the client will connect to. The two
 /// can differ where a host and an `@` are hidden in a query or a fragment.
 fn permitted(allowed: &AllowedHosts, address: &str) -> Result<ConnectionInfo, Error> {
     if !allowed.allows_url(address, "redis") {

@@ -48,7 +48,7 @@ impl InstanceState {
         }
     }
 
-    /// For the one who needs a plain function: the view that `wasi:http` works on.
+    /// The view that `wasi:http` works on, as a plain function.
     pub(crate) fn http_view(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpView::http(self)
     }

@@ -67,7 +67,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_connection_reads_as_in_spin() {
-        // Port 1 of this machine: nobody listens there.
+        // Nothing listens on port 1.
         let address = "host=127.0.0.1 port=1 user=u sslmode=disable";
         let config = address.parse().unwrap();
         let Err(error) = Pools::default().get(address.into(), config, None).await else {

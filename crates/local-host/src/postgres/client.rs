@@ -1,4 +1,4 @@
-//! Statements on one connection. Each is prepared anew, as in Spin.
+//! Statements on one connection. Each is prepared again, as in Spin.
 
 use std::sync::Arc;
 

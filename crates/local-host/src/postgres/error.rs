@@ -10,7 +10,7 @@ pub(super) fn connection_failed(error: anyhow::Error) -> Error {
     Error::ConnectionFailed(format!("{error:?}"))
 }
 
-/// The server's report if it made one, with its SQLSTATE; otherwise what happened, in words.
+/// The server's report with its SQLSTATE, if there is one; otherwise the error as text.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 pub(super) fn query_failed(error: ClientError) -> Error {
     let as_text = format!("{error:?}");
