@@ -22,7 +22,7 @@ use serde_json::json;
 use shortlink_local_stack::fault_proxy::{Fault, FaultProxy};
 
 use crate::{
-    app::{App, PATIENCE, SERVERS},
+    app::{App, SERVERS, TIMEOUT},
     http::Reply,
 };
 
@@ -93,7 +93,7 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 pub fn recovery(mut so: impl FnMut() -> bool) -> Duration {
     let began = Instant::now();
     while !so() {
-        assert!(began.elapsed() < PATIENCE, "it does not recover within {} s", PATIENCE.as_secs());
+        assert!(began.elapsed() < TIMEOUT, "it does not recover within {} s", TIMEOUT.as_secs());
         sleep(Duration::from_millis(20));
     }
     began.elapsed()

@@ -1,11 +1,11 @@
-//! Settings reach the components, and bad ones are told to the operator alone.
+//! Settings reach the components, and bad ones are reported to the operator only.
 
 use serde_json::json;
 
 use crate::app::App;
 
 #[test]
-fn a_bad_value_is_logged_by_name_and_told_to_nobody() {
+fn a_bad_value_is_logged_by_name_and_not_shown_to_callers() {
     let app = App::with(str::to_owned, &[("cache_ttl_seconds", "soon")]);
     for reply in [app.get("/v1/shortlink/x"), app.create(&json!({ "url": "https://example.com" }))] {
         assert_eq!(reply.status, 500);

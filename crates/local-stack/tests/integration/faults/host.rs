@@ -1,4 +1,4 @@
-//! The host: killed, told to end, and short of file descriptors.
+//! The host: killed, asked to stop, and short of file descriptors.
 
 use std::{
     fs,
@@ -75,7 +75,7 @@ fn under_load(own: &mut Own, prefix: &str, disturb: impl FnOnce(&mut Own)) -> (V
 }
 
 #[test]
-fn a_host_that_is_killed_or_told_to_end_under_load_loses_no_link() {
+fn a_host_that_is_killed_or_asked_to_stop_under_load_loses_no_link() {
     let mut own = Own::start();
     let (links, others) = under_load(&mut own, "killed", |own| {
         let mut host = own.host.take().unwrap();
@@ -100,7 +100,7 @@ fn a_host_that_is_killed_or_told_to_end_under_load_loses_no_link() {
     requests_in_flight_finish(&mut own);
 }
 
-/// Creates that wait for a lock in Postgres when the host is told to end are answered all the same; not by Spin, which
+/// Creates that wait for a lock in Postgres when the host is asked to stop are answered all the same; not by Spin, which
 /// closes their connections at once.
 fn requests_in_flight_finish(own: &mut Own) {
     let addr = own.addr();

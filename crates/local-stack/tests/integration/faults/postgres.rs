@@ -53,12 +53,12 @@ fn outage_and_return(faults: &[Fault]) {
 }
 
 #[test]
-fn while_postgres_is_away_cached_redirects_go_on_and_the_rest_is_told_to_come_back() {
+fn while_postgres_is_down_cached_redirects_work_and_other_requests_are_told_to_retry() {
     outage_and_return(&[OUTAGES[0], OUTAGES[1], OUTAGES[4]]);
 }
 
 #[test]
-fn while_postgres_hangs_cached_redirects_go_on_and_the_rest_is_told_to_come_back() {
+fn while_postgres_hangs_cached_redirects_work_and_other_requests_are_told_to_retry() {
     outage_and_return(&[OUTAGES[2], OUTAGES[3]]);
 }
 
