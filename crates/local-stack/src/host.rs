@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::command;
 use crate::probe;
 use crate::process::Running;
 use crate::programs;
@@ -135,11 +136,7 @@ impl Host {
         // Paths in a manifest are relative to it, whichever host reads them.
         command.current_dir(options.manifest.parent().unwrap_or(site.root()));
         // A variable the caller has set for another host must not leak into this one.
-        for (name, _) in env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with(VARIABLE_PREFIX)) {
-                command.env_remove(name);
-            }
-        }
+        command::remove_variables(&mut command, VARIABLE_PREFIX);
         for (name, value) in &options.variables {
             command.env(format!("{VARIABLE_PREFIX}{}", name.to_uppercase()), value);
         }

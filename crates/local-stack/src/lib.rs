@@ -9,6 +9,7 @@
 //! [`nginx`]. Everything runs on 127.0.0.1. As root the servers run as another user, see [`ServiceUser`].
 
 pub mod batch;
+mod command;
 mod connect;
 pub mod fault_proxy;
 mod guard;

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::command;
 use crate::signal::{Signal, signal_group};
 
 const POLL: Duration = Duration::from_millis(20);
@@ -74,8 +75,8 @@ pub(crate) fn began(pid: u32) -> Option<String> {
         return parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?);
     }
     let mut ps = Command::new("ps");
-    ps.args(["-o", "stat=,lstart=", "-p", &pid.to_string()]).env("LC_ALL", "C").stderr(Stdio::null());
-    let output = String::from_utf8(ps.output().ok()?.stdout).ok()?;
+    ps.args(["-o", "stat=,lstart=", "-p", &pid.to_string()]).env("LC_ALL", "C");
+    let output = command::output(ps, "").ok()?;
     let (state, started) = output.trim().split_once(char::is_whitespace)?;
     (!state.starts_with('Z')).then(|| started.trim().to_owned())
 }

@@ -5,9 +5,11 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+
+use crate::command;
 
 /// The user that runs the servers: the caller, or, as root, another user, since Postgres refuses to run as root and a server
 /// that listens has no need to.
@@ -84,7 +86,7 @@ impl ServiceUser {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "cd -- \"$1\"", "sh"]).arg(directory).current_dir("/");
         self.run(&mut command);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+        command::output(command, "").is_ok()
     }
 }
 
@@ -95,8 +97,9 @@ impl Account {
 }
 
 fn id(flag: &str, name: &str) -> Option<u32> {
-    let output = Command::new("id").args([flag, name]).stderr(Stdio::null()).output().ok()?;
-    String::from_utf8(output.stdout).ok()?.trim().parse().ok().filter(|id| *id != 0)
+    let mut command = Command::new("id");
+    command.args([flag, name]);
+    command::output(command, "").ok()?.parse().ok().filter(|id| *id != 0)
 }
 
 #[cfg(test)]
@@ -108,7 +111,7 @@ mod tests {
         let user = ServiceUser::choose().unwrap();
         let mut command = Command::new("id");
         user.run(command.arg("-u"));
-        assert_ne!(command.output().unwrap().stdout, b"0\n");
+        assert_ne!(command::output(command, "").unwrap(), "0");
         assert_eq!(user.name().is_some(), rustix::process::geteuid().is_root());
     }
 
