@@ -4,24 +4,19 @@
 //! next to it: redirects by a component that does nothing but redirect, creates by `pgbench` calling the same
 //! function, the filling of the pool by `redis-cli --pipe`, the front door by the host behind it.
 //!
-//! [`plan`] says what is measured and [`check`] what it has to show.
+//! [`plan`] lists the measurements, [`check`] their bounds.
 
 mod bench;
 mod check;
-mod fill;
-mod fixed;
 mod growth;
 mod links;
-mod manifest;
-mod observe;
 mod options;
 mod pgbench;
 mod plan;
+mod pool;
 mod report;
 mod results;
-mod sample;
-mod stage;
-mod tools;
+mod servers;
 mod usage;
 mod wrk;
 
@@ -31,8 +26,8 @@ use anyhow::Result;
 use clap::Parser;
 use shortlink_local_stack::interrupt;
 
-use crate::bench::Bench;
 use crate::options::Options;
+use crate::servers::Servers;
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -48,16 +43,19 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<bool> {
     interrupt::listen()?;
-    let mut bench = Bench::start(options)?;
-    if options.growth {
-        let (costs, checks) = bench.growth()?;
-        growth::report(&options.json, &costs, &checks)?;
-        return Ok(checks.iter().all(|check| check.passed));
-    }
-    let results = bench.run()?;
-    let checks = check::checks(&results, bench.host());
-    report::print(&results, &checks);
-    report::write(&options.json, &results, &checks, bench.host(), options)?;
+    eprintln!("starting Postgres, two Redis, the host and nginx");
+    let servers = Servers::start()?;
+    eprintln!("the host is {}", servers.host);
+    let (figures, checks) = if options.growth {
+        growth::run(&servers, options.runs)?
+    } else {
+        let results = bench::run(&servers, options)?;
+        report::print(&results);
+        let checks = check::checks(&results, servers.host);
+        (report::json(&results, &checks, servers.host, options), checks)
+    };
+    report::print_checks(&checks);
+    report::write(&options.json, &figures)?;
     println!("\nall figures: {}", options.json.display());
     Ok(checks.iter().all(|check| check.passed))
 }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use clap::builder::PossibleValuesParser;
 
-use crate::plan::Group;
+use crate::plan::MEASUREMENTS;
 
 /// Measures redirects, creates and the filling of the pool, each beside the least that the same machine could do.
 ///
@@ -26,17 +27,13 @@ pub struct Options {
     pub clients: Vec<u32>,
 
     /// Only these measurements; a ratio needs both of its sides
-    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
-    pub only: Vec<Group>,
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',',
+          value_parser = PossibleValuesParser::new(MEASUREMENTS.map(|measurement| measurement.name)))]
+    pub only: Vec<String>,
 
     /// How the cost of a redirect grows up to 10 million links and 60 partitions, and nothing else: about ten minutes
-    #[arg(long, conflicts_with_all = ["only", "clients", "codes"])]
+    #[arg(long, conflicts_with_all = ["only", "clients", "seconds"])]
     pub growth: bool,
-
-    /// How many codes `codes fill` makes
-    #[arg(long, value_name = "N", default_value_t = 1_000_000,
-          value_parser = clap::value_parser!(u32).range(10_000..=3_000_000))]
-    pub codes: u32,
 
     /// Fail when a ratio misses its bound
     #[arg(long)]
@@ -45,8 +42,4 @@ pub struct Options {
     /// Where to write all figures
     #[arg(long, value_name = "FILE", default_value = "target/bench.json")]
     pub json: PathBuf,
-
-    /// Where the built components are [default: wasm32-wasip2/component in cargo's target directory]
-    #[arg(long, value_name = "DIR")]
-    pub components: Option<PathBuf>,
 }

@@ -1,102 +1,64 @@
-//! What is measured, and against what.
+//! What is measured, in which order, and what each rate is divided by. bench/README.md explains the names.
 
-use clap::ValueEnum;
-use serde::Serialize;
+use crate::links::{EACH_FILE, HOT, ZIPF_FILE};
+use crate::servers::{BARE, STATIC};
 
-use crate::links::{self, Paths};
-use crate::manifest::{BARE, STATIC};
-use crate::options::Options;
+use Clients::{Exactly, First, Given};
+use Load::{Create, CreateAlias, From, Round, Same, Unknown};
+use Target::{Fixed, Host, Proxy};
+use Work::{Fill, Pgbench, Pipe, Wrk};
 
-/// The clients of the creates.
-pub const CREATORS: u32 = 32;
-/// The clients of the creates that show how the service copes with more and more of them.
-const SCALE: [u32; 6] = [1, 8, 32, 128, 256, 512];
-
-/// A measurement's name, on the command line too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Group {
-    /// A redirect that the host answers out of its manifest
-    Static,
-    /// A component that answers 302 and does nothing else
-    Bare,
-    /// Resolving one link after the other: none is in the cache
-    Cold,
-    /// Resolving one link
-    Hot,
-    /// Resolving 100k links by Zipf's law
-    Zipf,
-    /// Resolving codes that do not exist, each once
-    Unknown,
-    /// One answer with the headers of a redirect, out of the configuration of an nginx
-    NginxFixed,
-    /// Resolving one link, through nginx
-    ProxyHot,
-    /// Resolving 100k links by Zipf's law, through nginx
-    ProxyZipf,
-    /// Creating links with generated codes
-    Create,
-    /// Creating links with aliases
-    CreateAlias,
-    /// Creating links with generated codes, through nginx
-    ProxyCreate,
-    /// Creating links with aliases, through nginx
-    ProxyCreateAlias,
-    /// Calling `create_short_link` from pgbench, prepared anew for each call, as every statement of a component is
-    Pgbench,
-    /// Calling `create_short_link` from pgbench, prepared once: more than a component can do
-    PgbenchPrepared,
-    /// Creating links through nginx with 1 to 512 clients
-    Scale,
-    /// Filling the pool with `codes fill`
-    Fill,
-    /// Filling the pool with `redis-cli --pipe`, one RPUSH a code
-    Pipe,
+/// A row of the table, or several, with other numbers of clients.
+#[derive(Clone, Copy, Debug)]
+pub struct Measurement {
+    pub name: &'static str,
+    /// The measurement whose rate this one's is divided by, or nothing.
+    pub base: &'static str,
+    pub clients: Clients,
+    pub work: Work,
 }
 
-/// What makes the load.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
+pub enum Clients {
+    /// Those of `--clients`.
+    Given,
+    /// The first of them.
+    First,
+    Exactly(&'static [u32]),
+}
+
+/// The load generator.
+#[derive(Clone, Copy, Debug)]
 pub enum Work {
-    /// `wrk`.
-    Http(Door, Load),
-    /// `pgbench`.
-    Pgbench(Protocol),
-    /// The batch.
+    Wrk(Target, Load),
+    /// With this value of its `--protocol`.
+    Pgbench(&'static str),
+    /// `codes fill`.
     Fill,
     /// `redis-cli --pipe`.
     Pipe,
 }
 
-/// How `pgbench` sends its statement.
-#[derive(Clone, Copy, Debug)]
-pub enum Protocol {
-    /// Parsed and planned for each call.
-    Extended,
-    /// Parsed once.
-    Prepared,
-}
-
-/// Whom `wrk` asks.
-#[derive(Clone, Copy, Debug)]
-pub enum Door {
-    /// The host.
+/// The server that `wrk` asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
     Host,
-    /// nginx.
+    /// nginx, the front door.
     Proxy,
-    /// An nginx that has one answer and no cache.
+    /// The nginx with one answer.
     Fixed,
 }
 
 /// What `wrk` asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Load {
-    /// One redirect.
-    Same(String),
+    /// One path.
+    Same(&'static str),
     /// The paths in a file, again and again.
-    Round(std::path::PathBuf),
-    /// The paths in a file from the one of that number, counted from 0.
-    From(std::path::PathBuf, u64),
-    /// Codes that do not exist.
+    Round(&'static str),
+    /// The paths in a file, from the one of that number, counted from 0.
+    From(&'static str, u32),
+    /// Codes that do not exist, each once.
     Unknown,
     /// New links with generated codes.
     Create,
@@ -104,85 +66,69 @@ pub enum Load {
     CreateAlias,
 }
 
-/// One line of the table.
-#[derive(Clone, Debug)]
-pub struct Measurement {
-    /// Its name.
-    pub group: Group,
-    /// How many clients there are at a time.
-    pub clients: u32,
-    /// What its rate is divided by.
-    pub base: Option<Group>,
-    /// How the load is made.
-    pub work: Work,
+/// The clients of the creates.
+pub const CREATE_CLIENTS: u32 = 32;
+const CREATES: Clients = Exactly(&[CREATE_CLIENTS]);
+
+pub const MEASUREMENTS: [Measurement; 18] = [
+    row("static", "bare", Given, Wrk(Host, Same(STATIC))),
+    row("bare", "", Given, Wrk(Host, Same(BARE))),
+    row("cold", "bare", First, Wrk(Host, From(EACH_FILE, 0))),
+    row("hot", "bare", Given, Wrk(Host, Same(HOT))),
+    row("zipf", "bare", Given, Wrk(Host, Round(ZIPF_FILE))),
+    row("unknown", "bare", Given, Wrk(Host, Unknown)),
+    row("nginx-fixed", "hot", Given, Wrk(Fixed, Same(HOT))),
+    row("proxy-hot", "hot", Given, Wrk(Proxy, Same(HOT))),
+    row("proxy-zipf", "zipf", Given, Wrk(Proxy, Round(ZIPF_FILE))),
+    row("pgbench", "", CREATES, Pgbench("extended")),
+    row("pgbench-prepared", "pgbench", CREATES, Pgbench("prepared")),
+    row("create", "pgbench", CREATES, Wrk(Host, Create)),
+    row("create-alias", "pgbench", CREATES, Wrk(Host, CreateAlias)),
+    row("proxy-create", "pgbench", CREATES, Wrk(Proxy, Create)),
+    row("proxy-create-alias", "pgbench", CREATES, Wrk(Proxy, CreateAlias)),
+    row("scale", "", Exactly(&[1, 8, 32, 128, 256, 512]), Wrk(Proxy, Create)),
+    row("fill", "pipe", Exactly(&[1]), Fill),
+    row("pipe", "", Exactly(&[1]), Pipe),
+];
+
+const fn row(name: &'static str, base: &'static str, clients: Clients, work: Work) -> Measurement {
+    Measurement { name, base, clients, work }
 }
 
 impl Measurement {
-    /// Whether it makes links.
-    #[must_use]
-    pub fn creates(&self) -> bool {
-        matches!(self.work, Work::Http(_, Load::Create | Load::CreateAlias))
-    }
-
-    /// Whether it reaches components of the service, whose instances can be counted.
-    #[must_use]
+    /// Whether components of the service answer, whose instances can be counted.
     pub fn has_instances(&self) -> bool {
-        matches!(self.work, Work::Http(..))
-            && !matches!(self.group, Group::Static | Group::Bare | Group::NginxFixed)
-    }
-
-    /// Whether only its first run means anything.
-    #[must_use]
-    pub fn once(&self) -> bool {
-        matches!(self.work, Work::Http(_, Load::From(..)))
+        matches!(self.work, Wrk(Host | Proxy, load) if !matches!(load, Same(STATIC | BARE)))
     }
 }
 
-/// All that the options ask for. One round of runs goes through it from the first to the last, so that whatever slows
-/// the machine down for a while slows down both sides of a ratio.
-#[must_use]
-pub fn measurements(options: &Options, paths: &Paths) -> Vec<Measurement> {
-    let mut plan = Vec::new();
-    let mut add = |group, clients, base, work| plan.push(Measurement { group, clients, base, work });
-    let one = || Load::Same(links::hot());
-    let zipf = || Load::Round(paths.zipf.clone());
-    let (host, proxy) = (Door::Host, Door::Proxy);
-    let bare = Some(Group::Bare);
-
-    for (position, &clients) in options.clients.iter().enumerate() {
-        add(Group::Static, clients, bare, Work::Http(host, Load::Same(STATIC.to_owned())));
-        add(Group::Bare, clients, None, Work::Http(host, Load::Same(BARE.to_owned())));
-        if position == 0 {
-            add(Group::Cold, clients, bare, Work::Http(host, Load::From(paths.each.clone(), 0)));
-        }
-        add(Group::Hot, clients, bare, Work::Http(host, one()));
-        add(Group::Zipf, clients, bare, Work::Http(host, zipf()));
-        add(Group::Unknown, clients, bare, Work::Http(host, Load::Unknown));
-        add(Group::NginxFixed, clients, Some(Group::Hot), Work::Http(Door::Fixed, one()));
-        add(Group::ProxyHot, clients, Some(Group::Hot), Work::Http(proxy, one()));
-        add(Group::ProxyZipf, clients, Some(Group::Zipf), Work::Http(proxy, zipf()));
-    }
-    let pgbench = Some(Group::Pgbench);
-    add(Group::Pgbench, CREATORS, None, Work::Pgbench(Protocol::Extended));
-    add(Group::PgbenchPrepared, CREATORS, pgbench, Work::Pgbench(Protocol::Prepared));
-    add(Group::Create, CREATORS, pgbench, Work::Http(host, Load::Create));
-    add(Group::CreateAlias, CREATORS, pgbench, Work::Http(host, Load::CreateAlias));
-    add(Group::ProxyCreate, CREATORS, pgbench, Work::Http(proxy, Load::Create));
-    add(Group::ProxyCreateAlias, CREATORS, pgbench, Work::Http(proxy, Load::CreateAlias));
-    for clients in SCALE {
-        add(Group::Scale, clients, None, Work::Http(proxy, Load::Create));
-    }
-    add(Group::Fill, 1, Some(Group::Pipe), Work::Fill);
-    add(Group::Pipe, 1, None, Work::Pipe);
-
-    // The cold run also fills the cache for the Zipf mix, and the batch makes the codes that `redis-cli` pushes.
-    let only = |groups: &[Group]| groups.iter().any(|group| options.only.contains(group));
-    let wanted = |group: Group| match group {
-        _ if options.only.is_empty() => true,
-        Group::Cold => only(&[Group::Cold, Group::Zipf, Group::ProxyZipf]),
-        Group::Fill => only(&[Group::Fill, Group::Pipe]),
-        group => only(&[group]),
+/// The measurements of one round, each with its number of clients. Those that are compared are near each other, so that
+/// whatever slows the machine down for a while slows down both.
+pub fn round(given: &[u32], only: &[String]) -> Vec<(Measurement, u32)> {
+    let wanted = |measurement: &Measurement| {
+        let users: &[&str] = match measurement.name {
+            // It fills the cache for the Zipf mix.
+            "cold" => &["cold", "zipf", "proxy-zipf"],
+            // It leaves the codes that `redis-cli` pushes.
+            "fill" => &["fill", "pipe"],
+            _ => &[measurement.name],
+        };
+        only.is_empty() || only.iter().any(|name| users.contains(&name.as_str()))
     };
-    plan.retain(|measurement| wanted(measurement.group));
-    plan
+    let mut round = Vec::new();
+    for (index, &clients) in given.iter().enumerate() {
+        let redirects = MEASUREMENTS.into_iter().filter(|measurement| match measurement.clients {
+            Given => true,
+            First => index == 0,
+            Exactly(_) => false,
+        });
+        round.extend(redirects.map(|measurement| (measurement, clients)));
+    }
+    for measurement in MEASUREMENTS {
+        if let Exactly(numbers) = measurement.clients {
+            round.extend(numbers.iter().map(|clients| (measurement, *clients)));
+        }
+    }
+    round.retain(|(measurement, _)| wanted(measurement));
+    round
 }

@@ -2,143 +2,114 @@
 
 use std::fs;
 use std::path::Path;
-use std::thread;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::check::{Bound, Check};
 use crate::options::Options;
-use crate::results::{self, Results};
-use crate::sample::{median, micros_of_a_request};
-use crate::usage::Usage;
+use crate::results::{Results, Run};
+use crate::servers::PIECES;
 
-/// Prints the figures, then what each run cost, then the checks.
-pub fn print(results: &Results, checks: &[Check]) {
-    print_rates(results);
-    print_costs(results);
-    print_checks(checks);
+/// Prints the figures, then the CPU time for each request.
+pub fn print(results: &Results) {
+    let header = ["measurement", "clients", "a second", "p50 ms", "p99 ms", "errors", "inst.", "ratio"];
+    let rows = results.0.iter().map(|measured| {
+        let base = measured.measurement.base;
+        let ratio = results.ratio(measured.measurement.name, base, measured.clients);
+        vec![
+            measured.measurement.name.to_owned(),
+            measured.clients.to_string(),
+            figure(measured.median(|run| Some(run.outcome.rate)), 0),
+            figure(measured.median(|run| run.outcome.p50_ms), 2),
+            figure(measured.p99_ms(), 2),
+            measured.errors().to_string(),
+            figure(measured.median(|run| run.instances.map(f64::from)), 0),
+            ratio.map_or_else(String::new, |ratio| format!("{ratio:.2} of {base}")),
+        ]
+    });
+    print_table(&header, rows);
+
+    println!("\nCPU time for each request, in microseconds; \"all\" is without the load generator");
+    let pieces = || PIECES.into_iter().chain(["load"]);
+    let header: Vec<&str> = ["measurement"].into_iter().chain(pieces()).chain(["all"]).collect();
+    let rows = results.0.iter().map(|measured| {
+        let cells = pieces().map(|piece| figure(measured.median(|run| run.cpu_micros(piece)), 1));
+        let all = figure(measured.median(Run::service_micros), 1);
+        [measured.title()].into_iter().chain(cells).chain([all]).collect()
+    });
+    print_table(&header, rows);
 }
 
-/// Prints the checks; of the measurements without errors only that there are no others.
+/// Prints the checks; of the runs without errors only that there were no others.
 pub fn print_checks(checks: &[Check]) {
-    println!("\n{:<44} {:>9}   bound", "check", "figure");
-    for check in checks.iter().filter(|check| !(check.passed && check.what.starts_with("errors of"))) {
+    let shown = checks.iter().filter(|check| !check.passed || !check.what.starts_with("errors of"));
+    let rows = shown.map(|check| {
         let bound = match check.bound {
             Bound::AtLeast(least) => format!(">= {least}"),
             Bound::AtMost(most) => format!("<= {most}"),
         };
-        let verdict = if check.passed { "" } else { "  MISSED" };
-        println!("{:<44} {:>9.2}   {bound}{verdict}", check.what, check.value);
-    }
+        let verdict = if check.passed { "" } else { "MISSED" };
+        vec![check.what.clone(), format!("{:.2}", check.value), bound, verdict.to_owned()]
+    });
+    print_table(&["check", "figure", "bound", ""], rows);
     if checks.iter().all(|check| check.passed) {
         println!("every check passed, and no request failed");
     }
 }
 
-fn print_rates(results: &Results) {
-    println!(
-        "\n{:<20} {:>7} {:>10} {:>8} {:>8} {:>6} {:>5}  ratio",
-        "measurement", "clients", "a second", "p50 ms", "p99 ms", "errors", "inst."
-    );
-    for result in &results.0 {
-        let measurement = &result.measurement;
-        let ratio = measurement.base.and_then(|base| {
-            let ratio = results.ratio(measurement.group, base, measurement.clients)?;
-            Some(format!("{ratio:.2} of {}", results::name(base)))
+/// Prints a line for each row, every column as wide as its widest cell.
+pub fn print_table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+    let header = header.iter().map(|&cell| cell.to_owned()).collect();
+    let rows: Vec<Vec<String>> = [header].into_iter().chain(rows).collect();
+    let width = |column| rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0);
+    println!();
+    for row in &rows {
+        let cells = row.iter().enumerate().map(|(column, cell)| match column {
+            0 => format!("{cell:<0$}", width(0)),
+            _ => format!("{cell:>0$}", width(column)),
         });
-        println!(
-            "{:<20} {:>7} {:>10} {:>8} {:>8} {:>6} {:>5}  {}",
-            results::name(measurement.group),
-            measurement.clients,
-            figure(result.rate(), 0),
-            figure(result.p50_ms(), 2),
-            figure(result.p99_ms(), 2),
-            result.errors(),
-            figure(median(&result.samples, |sample| count(sample.instances)), 0),
-            ratio.unwrap_or_default()
-        );
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }
 
-fn print_costs(results: &Results) {
-    println!("\nCPU seconds of a run / MiB of memory near its end");
-    let names = ["host", "nginx", "fixed", "postgres", "cache", "codes", "load"];
-    println!("{:<24}{} {:>12}", "measurement", columns(names.map(str::to_owned)), "us a request");
-    for result in &results.0 {
-        let cells = names.map(|name| {
-            let of = |figure: fn(&Usage) -> f64| {
-                median(&result.samples, |sample| {
-                    sample.usage.iter().find(|usage| usage.process == name).map(figure)
-                })
-            };
-            let cpu = figure(of(|usage| usage.cpu_seconds), 2);
-            format!("{cpu} / {}", figure(of(|usage| usage.memory_mib), 0))
-        });
-        let each = figure(median(&result.samples, micros_of_a_request), 1);
-        println!("{:<24}{} {each:>12}", result.title(), columns(cells));
-    }
-}
-
-fn columns<const N: usize>(cells: [String; N]) -> String {
-    cells.map(|cell| format!("{cell:>13}")).concat()
-}
-
-/// Writes every figure of every run.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn write(path: &Path, results: &Results, checks: &[Check], host: &str, options: &Options) -> Result<()> {
-    let measurements: Vec<Value> = results
-        .0
-        .iter()
-        .map(|result| {
-            let measurement = &result.measurement;
-            let base = measurement.base;
-            json!({
-                "name": measurement.group,
-                "clients": measurement.clients,
-                "rate": result.rate(),
-                "p50_ms": result.p50_ms(),
-                "p99_ms": result.p99_ms(),
-                "errors": result.errors(),
-                "cpu_us_per_request": median(&result.samples, micros_of_a_request),
-                "base": base,
-                "ratio": base.and_then(|base| results.ratio(measurement.group, base, measurement.clients)),
-                "runs": result.samples,
-            })
+/// Every figure of every run, and the medians.
+pub fn json(results: &Results, checks: &[Check], host: &str, options: &Options) -> Value {
+    let measurements = results.0.iter().map(|measured| {
+        let (name, base) = (measured.measurement.name, measured.measurement.base);
+        json!({
+            "name": name,
+            "clients": measured.clients,
+            "rate": measured.median(|run| Some(run.outcome.rate)),
+            "p50_ms": measured.median(|run| run.outcome.p50_ms),
+            "p99_ms": measured.p99_ms(),
+            "cpu_us_per_request": measured.median(Run::service_micros),
+            "base": base,
+            "ratio": results.ratio(name, base, measured.clients),
+            "runs": measured.runs,
         })
-        .collect();
-    let all = json!({
+    });
+    json!({
         "host": host,
         "system": std::env::consts::OS,
         "architecture": std::env::consts::ARCH,
-        "cores": thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
         "seconds": options.seconds,
         "runs": options.runs,
-        "measurements": measurements,
+        "measurements": measurements.collect::<Vec<_>>(),
         "checks": checks,
-    });
-    write_json(path, &all)
+    })
 }
 
-/// Writes a file, and makes its directory.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn write_json(path: &Path, all: &Value) -> Result<()> {
+/// Writes the file, and creates its directory.
+pub fn write(path: &Path, figures: &Value) -> Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    let text = serde_json::to_string_pretty(all)?;
-    fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+    fs::write(path, format!("{figures:#}\n")).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// A figure with so many digits behind the point, or a dash.
-pub fn figure(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
-}
-
-fn count(value: Option<u64>) -> Option<f64> {
-    value.and_then(|value| u32::try_from(value).ok()).map(f64::from)
+/// A figure with that many decimals, or a dash.
+pub fn figure(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
 }

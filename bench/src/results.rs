@@ -1,80 +1,112 @@
-//! The runs of every measurement.
+//! The figures of each run, and their medians.
 
-use clap::ValueEnum;
+use std::collections::BTreeMap;
 
-use crate::plan::{Group, Measurement};
-use crate::sample::{Sample, median, ratio};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Measurement;
+
+/// What the load generator reports of a run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Requests, transactions or codes a second.
+    pub rate: f64,
+    pub p50_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+    pub requests: u32,
+    /// Requests that failed or got the wrong answer, and links that were promised and do not exist.
+    pub errors: u32,
+}
+
+/// One run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Run {
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// Instances of components near the end of the run.
+    pub instances: Option<u32>,
+    /// CPU time of each piece, with all its processes; `load` is the load generator.
+    pub cpu_seconds: BTreeMap<&'static str, f64>,
+}
+
+impl Run {
+    /// CPU time for one request, in microseconds. Other work on the machine changes it less than it changes a rate.
+    pub fn cpu_micros(&self, piece: &str) -> Option<f64> {
+        let requests = Some(self.outcome.requests).filter(|requests| *requests > 0)?;
+        Some(self.cpu_seconds.get(piece)? * 1e6 / f64::from(requests))
+    }
+
+    /// The same of all pieces but the load generator.
+    pub fn service_micros(&self) -> Option<f64> {
+        let pieces = self.cpu_seconds.keys().filter(|piece| **piece != "load");
+        pieces.map(|piece| self.cpu_micros(piece)).sum()
+    }
+}
 
 /// A measurement and its runs, in the order of the rounds.
 #[derive(Debug)]
-pub struct Result {
-    /// What was measured.
+pub struct Measured {
     pub measurement: Measurement,
-    /// One for each round.
-    pub samples: Vec<Sample>,
+    pub clients: u32,
+    pub runs: Vec<Run>,
 }
 
-impl Result {
-    /// The median rate, a second.
-    #[must_use]
-    pub fn rate(&self) -> Option<f64> {
-        median(&self.samples, |sample| Some(sample.outcome.rate))
-    }
-
-    /// The median of the times that half of the requests were within, in milliseconds.
-    #[must_use]
-    pub fn p50_ms(&self) -> Option<f64> {
-        median(&self.samples, |sample| sample.outcome.p50_ms)
-    }
-
-    /// The median of the times that 99 of 100 requests were within, in milliseconds.
-    #[must_use]
-    pub fn p99_ms(&self) -> Option<f64> {
-        median(&self.samples, |sample| sample.outcome.p99_ms)
-    }
-
-    /// The errors of all runs.
-    #[must_use]
-    pub fn errors(&self) -> u64 {
-        self.samples.iter().map(|sample| sample.outcome.errors).sum()
-    }
-
-    /// `name@clients`.
-    #[must_use]
+impl Measured {
     pub fn title(&self) -> String {
-        format!("{}@{}", name(self.measurement.group), self.measurement.clients)
+        format!("{}@{}", self.measurement.name, self.clients)
+    }
+
+    /// The median of a figure over the runs that have it.
+    pub fn median(&self, figure: impl Fn(&Run) -> Option<f64>) -> Option<f64> {
+        median(self.runs.iter().filter_map(figure).collect())
+    }
+
+    pub fn p99_ms(&self) -> Option<f64> {
+        self.median(|run| run.outcome.p99_ms)
+    }
+
+    pub fn errors(&self) -> u32 {
+        self.runs.iter().map(|run| run.outcome.errors).sum()
     }
 }
 
 /// The results of all rounds.
 #[derive(Debug)]
-pub struct Results(pub Vec<Result>);
+pub struct Results(pub Vec<Measured>);
 
 impl Results {
-    /// The result of that name and number of clients.
-    #[must_use]
-    pub fn get(&self, group: Group, clients: u32) -> Option<&Result> {
-        self.0.iter().find(|one| one.measurement.group == group && one.measurement.clients == clients)
+    pub fn get(&self, name: &str, clients: u32) -> Option<&Measured> {
+        self.all(name).find(|measured| measured.clients == clients)
     }
 
-    /// The results of that name, by rising numbers of clients.
-    #[must_use]
-    pub fn all(&self, group: Group) -> Vec<&Result> {
-        let mut found: Vec<&Result> =
-            self.0.iter().filter(|result| result.measurement.group == group).collect();
-        found.sort_by_key(|result| result.measurement.clients);
-        found
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &Measured> {
+        self.0.iter().filter(move |measured| measured.measurement.name == name)
     }
 
-    /// Its rate, divided by that of the other measurement with as many clients.
-    #[must_use]
-    pub fn ratio(&self, group: Group, base: Group, clients: u32) -> Option<f64> {
-        ratio(&self.get(group, clients)?.samples, &self.get(base, clients)?.samples)
+    /// The median of the ratios of rates, each of two runs in the same round.
+    pub fn ratio(&self, name: &str, base: &str, clients: u32) -> Option<f64> {
+        let (runs, base) = (&self.get(name, clients)?.runs, &self.get(base, clients)?.runs);
+        let rates = runs.iter().zip(base).map(|(run, base)| (run.outcome.rate, base.outcome.rate));
+        median(rates.filter(|(_, base)| *base > 0.0).map(|(rate, base)| rate / base).collect())
     }
 }
 
-/// The name that the command line knows.
-#[must_use]
-pub fn name(group: Group) -> String {
-    group.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+/// The median; `None` without values.
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let upper = *values.get(values.len() / 2)?;
+    let lower = *values.get((values.len() - 1) / 2)?;
+    Some(f64::midpoint(lower, upper))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![9.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 9.0]), Some(3.0));
+    }
 }

@@ -6,7 +6,8 @@ use clap::Parser;
 use shortlink_batch::{
     cli::Cli,
     fuzz::{
-        CodeCipher, ConfigError, Month, SecretString, addresses, database_config, last_success, redis_client,
+        CodeCipher, ConfigError, ExposeSecret as _, Month, SecretString, addresses, database_config,
+        last_success, redis_client,
     },
 };
 use shortlink_core::{Code, GENERATED_CODES};

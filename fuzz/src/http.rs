@@ -22,6 +22,7 @@
 
 mod case;
 mod client;
+mod dependencies;
 mod postgres;
 mod redis;
 mod server;
@@ -33,21 +34,23 @@ use std::{
         atomic::{AtomicU8, Ordering},
     },
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
 use shortlink_core::{Alias, Authority, Code, CodeError, Draft, Link, Lookup, Timestamp, cache_entry};
 use shortlink_spin_adapters::postgres::{DbValue, lookups};
 
-use self::{case::Case, client::Reply, server::Server};
+use self::{
+    case::{Case, now},
+    client::Reply,
+    server::{SECRET, Server},
+};
 use crate::{
     domain::{LIMITS, assert_problems},
     sentence::assert_own,
 };
 
-/// The password of everything: it is in no answer. No code and no host looks like it.
-const SECRET: &str = "hunter_2!";
 /// For how long a shared cache may keep a redirect, in seconds.
 const EDGE_TTL: u64 = 10;
 /// What a redirect says before that.
@@ -95,7 +98,8 @@ impl Expected {
         self.status == reply.status
             && (!has_body || self.error.is_none() || self.error == reply.error())
             && (!has_body || self.body.is_none() || self.body == serde_json::from_slice(&reply.body).ok())
-            && (self.status != 302 || self.link.as_ref().is_some_and(|link| leads(reply, link, began, ended)))
+            && (self.status != 302
+                || self.link.as_ref().is_some_and(|link| redirects_to(reply, link, began, ended)))
     }
 }
 
@@ -215,13 +219,13 @@ fn resolved(case: &Case, segment: &str, now: Timestamp) -> Expected {
         Some(Lookup::Live(link)) => Expected { link: Some(link), ..Expected::status(302) },
         Some(Lookup::Unknown) => Expected::error(404, "there is no link with this code"),
         Some(Lookup::Expired) => Expected::expired(),
-        // Links that nobody may be sent to: only the operator can mend that.
+        // A stored link that is not valid: only the operator can repair that.
         None => Expected::status(500),
     }
 }
 
-/// Sends the case. An answer that took as long as Redis may take tells of a slow machine: without the cache or the pool the
-/// right one is another. A component that waited in vain leaves Redis alone for a second, so the case waits too.
+/// Sends the case. An answer that took as long as Redis may take shows a slow machine: without the cache or the pool another
+/// answer is right. After a failure a component skips Redis for a cooldown of a second, so the case waits too.
 fn answer(server: &mut Server, case: &Case) -> (Timestamp, Reply, Timestamp) {
     const REDIS_BUDGET_MILLIS: u64 = 250;
     for _ in 0..10 {
@@ -236,24 +240,24 @@ fn answer(server: &mut Server, case: &Case) -> (Timestamp, Reply, Timestamp) {
     panic!("every answer takes as long as Redis may take, the last one to {case:?}");
 }
 
-/// Sends the case and compares what comes back. A failure of any kind ends the process: what else it was up to is moot.
+/// Sends the case and compares what comes back. A failure of any kind ends the process, so a poisoned lock does no harm.
 fn check(case: &Case, expect: impl Fn(&Case, Timestamp) -> Expected) {
     static SERVER: Mutex<Option<Server>> = Mutex::new(None);
     let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
     let server = server.get_or_insert_with(Server::start);
     let (began, reply, ended) = answer(server, case);
-    tell(&reply);
+    count_answer(&reply);
     if !case.is_plain && reply.status == 400 && reply.body.is_empty() {
         // The host found nothing in it that it could hand to a component.
         return server.assert_alive();
     }
     assert_contract(case, &reply);
-    // What is right may have changed while the request was under way: every moment of it counts.
+    // The right answer may have changed while the request was in flight: that of any moment in between counts.
     let moments = began.unix_millis()..=ended.unix_millis().max(began.unix_millis());
     let mut expected: Vec<_> = moments.map(|at| expect(case, Timestamp::from_unix_millis(at))).collect();
     let ends = |link: &Link| link.expiry.is_expired(ended);
     if expected.iter().any(|expected| expected.status == 302 && expected.link.as_ref().is_some_and(ends)) {
-        // It was found, and then it ended.
+        // It was found, and then it expired.
         expected.push(Expected::expired());
     }
     let fitting = expected.iter().find(|expected| expected.fits(case, &reply, began, ended));
@@ -261,7 +265,7 @@ fn check(case: &Case, expect: impl Fn(&Case, Timestamp) -> Expected) {
         panic!("expected {:?} to {:?}, got {reply:?} to {case:?}", expected.first(), expected.last())
     });
     if let (201, Some(link)) = (reply.status, &fitting.link) {
-        let code = assert_told(fitting, &reply);
+        let code = assert_created(fitting, &reply);
         let stored = server.created();
         let [stored] = stored.as_slice() else { panic!("{stored:?} for one link of {case:?}") };
         assert_eq!((&stored.code, &stored.url), (&code, &link.target.to_string()), "{case:?}");
@@ -269,17 +273,16 @@ fn check(case: &Case, expect: impl Fn(&Case, Timestamp) -> Expected) {
         let apart = stored.expires_at.abs_diff(link.expiry.at().map_or(i64::MAX, Timestamp::unix_millis));
         assert!(apart <= ended.millis_since(began), "{stored:?}, {apart} ms from {link:?} of {case:?}");
     } else {
-        assert!(server.created().is_empty(), "{:?} is nobody's, after {reply:?}", server.created());
+        assert!(
+            server.created().is_empty(),
+            "{:?} was created without a 201, after {reply:?}",
+            server.created()
+        );
     }
-    server.now_and_then_assert_alive();
+    server.assert_alive_sometimes();
 }
 
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_unix_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
-}
-
-fn tell(reply: &Reply) {
+fn count_answer(reply: &Reply) {
     let mut kind = DefaultHasher::new();
     (reply.status, reply.error(), reply.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
         .hash(&mut kind);
@@ -288,7 +291,7 @@ fn tell(reply: &Reply) {
 }
 
 /// Whether it is a redirect to the link. No shared cache may keep one to the second in which the link ends.
-fn leads(reply: &Reply, link: &Link, began: Timestamp, ended: Timestamp) -> bool {
+fn redirects_to(reply: &Reply, link: &Link, began: Timestamp, ended: Timestamp) -> bool {
     let may_keep = |now| (link.expiry.millis_left(now) / 1000).saturating_sub(1).min(EDGE_TTL);
     let caching = reply.header("cache-control").and_then(|caching| caching.strip_prefix(CACHING));
     let edge_ttl: Option<u64> = caching.and_then(|seconds| seconds.parse().ok());
@@ -296,8 +299,8 @@ fn leads(reply: &Reply, link: &Link, began: Timestamp, ended: Timestamp) -> bool
         && edge_ttl.is_some_and(|edge_ttl| (may_keep(ended)..=may_keep(began)).contains(&edge_ttl))
 }
 
-/// The code that the creator is told: the one that is expected, or else a well-formed one.
-fn assert_told(expected: &Expected, reply: &Reply) -> String {
+/// The code in the answer to a create: the one that is expected, or else a well-formed one.
+fn assert_created(expected: &Expected, reply: &Reply) -> String {
     let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     let code = Code::parse(body["data"]["code"].as_str().unwrap_or_default());
     let code = code.unwrap_or_else(|error| panic!("the code {error}: {reply:?}"));

@@ -66,7 +66,7 @@ impl Links {
     /// The path of the next one.
     #[must_use]
     pub fn next(&self) -> &str {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        self.paths.get(turn % self.paths.len().max(1)).map_or("", String::as_str)
+        let index = self.next.fetch_add(1, Ordering::Relaxed);
+        self.paths.get(index % self.paths.len().max(1)).map_or("", String::as_str)
     }
 }

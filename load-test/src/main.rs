@@ -1,4 +1,4 @@
-//! `make loadtestcreate`, `loadtestredirect`, `stresstestcreate` and `stresstestredirect`: users who press a running
+//! `make loadtestcreate`, `loadtestredirect`, `stresstestcreate` and `stresstestredirect`: users who put load on a running
 //! service on this machine, and a report of how it bore that.
 //!
 //! The exit code says whether the service kept its promise: no request failed, and 99 of 100 were answered in time.
@@ -87,7 +87,7 @@ async fn run(options: &Options) -> Result<()> {
     // Not followed: the test is of this service, not of the places its links lead to.
     let client =
         Client::builder().redirect(Policy::none()).no_proxy().timeout(Duration::from_secs(10)).build()?;
-    // Also tells early when nobody answers.
+    // Fails early when the service does not answer.
     let links = Links::create(&client, &options.target).await?;
     let pause = Duration::from_millis(options.pause_ms);
     let scenario = match options.test.action() {
@@ -109,7 +109,7 @@ async fn run(options: &Options) -> Result<()> {
         }
         Err(error) => return Err(error.into()),
     };
-    ensure!(requests > 0, "no request was made");
+    ensure!(requests > 0, "no request was sent");
     Ok(())
 }
 

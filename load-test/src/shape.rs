@@ -1,4 +1,4 @@
-//! The four tests: whom they act as, how many, and for how long.
+//! The four tests: what their users do, how many there are, and for how long.
 
 use clap::ValueEnum;
 

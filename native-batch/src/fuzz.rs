@@ -5,4 +5,4 @@ pub use crate::config::ConfigError;
 pub use crate::database::{addresses, parse as database_config};
 pub use crate::metrics::last_success;
 pub use crate::partitions::Month;
-pub use secrecy::SecretString;
+pub use secrecy::{ExposeSecret, SecretString};

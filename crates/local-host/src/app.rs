@@ -14,11 +14,11 @@ use wasmtime_wasi_http::handler::ProxyHandler;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::allowed_hosts::AllowedHosts;
+use crate::connections::Pools;
 use crate::engine;
 use crate::headers::RouteHeaders;
 use crate::instance::{InstanceReuse, Instances};
 use crate::manifest::{ComponentDeclaration, Manifest, StaticResponse, TriggerTarget};
-use crate::postgres::Pools;
 use crate::route::{RoutePattern, Router};
 use crate::state::{ComponentContext, InstanceState};
 use crate::variables::{AppVariables, VariableSources};

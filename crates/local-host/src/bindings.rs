@@ -13,9 +13,9 @@ wasmtime::component::bindgen!({
         default: async,
     },
     with: {
-        "spin:postgres/postgres.connection": crate::postgres::Connection,
-        "spin:postgres/postgres.connection-builder": crate::postgres::ConnectionBuilder,
-        "spin:redis/redis.connection": crate::redis::Connection,
+        "spin:postgres/postgres.connection": crate::connections::PostgresConnection,
+        "spin:postgres/postgres.connection-builder": crate::connections::PostgresBuilder,
+        "spin:redis/redis.connection": crate::connections::RedisConnection,
     },
 });
 

@@ -14,7 +14,7 @@ const CORE_INSTANCES_PER_INSTANCE: u32 = 8;
 const FRUGAL_RESERVATION: u64 = 8 << 20;
 const MAX_INSTANCE_METADATA_BYTES: usize = 1 << 20;
 
-/// An engine that takes instances out of a pool, or makes each anew where the pool's address space is not to be had.
+/// An engine that takes instances from a pool, or allocates each one where the pool's address space is not available.
 pub(crate) fn engine() -> anyhow::Result<Engine> {
     let mut pooled = config();
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));

@@ -74,7 +74,7 @@ fn insert_text(headers: &mut HeaderMap, name: &HeaderName, text: &str) {
     }
 }
 
-/// Who is at the other end of a connection, as a header's value.
+/// The client's address, as a header's value.
 #[derive(Clone)]
 pub(crate) struct ClientAddress(HeaderValue);
 

@@ -7,6 +7,7 @@
 mod allowed_hosts;
 mod app;
 mod bindings;
+mod connections;
 mod engine;
 mod headers;
 mod instance;

@@ -4,9 +4,7 @@ mod address;
 mod client;
 mod error;
 mod parameter;
-mod pool;
 mod stream;
-mod tls;
 mod value;
 
 use std::sync::Arc;
@@ -14,62 +12,44 @@ use std::sync::Arc;
 use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
 use self::client::Client;
-pub(crate) use self::pool::Pools;
-use self::tls::RootCertificates;
+use self::error::connection_failed;
 use crate::bindings::postgres::{
     Column, Error, Host, HostConnection, HostConnectionBuilder, HostConnectionBuilderWithStore,
     HostConnectionWithStore, ParameterValue, Row, RowSet,
 };
+use crate::connections::{PostgresBuilder, PostgresConnection, RootCertificates};
 use crate::state::{ComponentContext, HostData, InstanceState};
 
-/// A component's connection; it goes back to the pool when the component drops it.
-pub struct Connection(Arc<Client>);
-
-/// An address and how to trust the server there.
-#[derive(Clone)]
-pub struct ConnectionBuilder {
-    address: String,
-    root_ca: Option<RootCertificates>,
-}
-
-impl From<String> for ConnectionBuilder {
-    fn from(address: String) -> Self {
-        Self { address, root_ca: None }
-    }
-}
-
-impl ConnectionBuilder {
-    async fn connect(self, context: &ComponentContext) -> Result<Connection, Error> {
-        let config = address::permitted(&context.allowed_hosts, &self.address)?;
-        let client = context.postgres.get(self.address, config, self.root_ca).await?;
-        Ok(Connection(Arc::new(client)))
-    }
+async fn connect(builder: PostgresBuilder, context: &ComponentContext) -> Result<PostgresConnection, Error> {
+    let config = address::permitted(&context.allowed_hosts, &builder.address)?;
+    let connection = context.postgres.get(builder.address, config, builder.root_ca).await;
+    Ok(PostgresConnection(Arc::new(connection.map_err(connection_failed)?)))
 }
 
 impl Host for InstanceState {}
 
 impl InstanceState {
-    fn add(&mut self, connection: Connection) -> Result<Resource<Connection>, Error> {
+    fn add(&mut self, connection: PostgresConnection) -> Result<Resource<PostgresConnection>, Error> {
         self.table.push(connection).map_err(|_| Error::ConnectionFailed("too many connections".to_owned()))
     }
 
-    fn client(&self, connection: &Resource<Connection>) -> Result<Arc<Client>, Error> {
-        self.table.get(connection).map(|connection| connection.0.clone()).map_err(other)
+    fn client(&self, connection: &Resource<PostgresConnection>) -> Result<Client, Error> {
+        self.table.get(connection).map(|connection| Client::new(connection.0.clone())).map_err(other)
     }
 
-    fn builder(&self, builder: &Resource<ConnectionBuilder>) -> Result<ConnectionBuilder, Error> {
+    fn builder(&self, builder: &Resource<PostgresBuilder>) -> Result<PostgresBuilder, Error> {
         self.table.get(builder).cloned().map_err(other)
     }
 }
 
 impl HostConnectionBuilder for InstanceState {
-    async fn new(&mut self, address: String) -> wasmtime::Result<Resource<ConnectionBuilder>> {
-        Ok(self.table.push(address.into())?)
+    async fn new(&mut self, address: String) -> wasmtime::Result<Resource<PostgresBuilder>> {
+        Ok(self.table.push(PostgresBuilder { address, root_ca: None })?)
     }
 
     async fn set_ca_root(
         &mut self,
-        builder: Resource<ConnectionBuilder>,
+        builder: Resource<PostgresBuilder>,
         certificate: String,
     ) -> Result<(), Error> {
         let root_ca = RootCertificates::from_pem(certificate).map_err(Error::Other)?;
@@ -77,12 +57,15 @@ impl HostConnectionBuilder for InstanceState {
         Ok(())
     }
 
-    async fn build(&mut self, builder: Resource<ConnectionBuilder>) -> Result<Resource<Connection>, Error> {
-        let connection = self.builder(&builder)?.connect(&self.context).await?;
+    async fn build(
+        &mut self,
+        builder: Resource<PostgresBuilder>,
+    ) -> Result<Resource<PostgresConnection>, Error> {
+        let connection = connect(self.builder(&builder)?, &self.context).await?;
         self.add(connection)
     }
 
-    async fn drop(&mut self, builder: Resource<ConnectionBuilder>) -> wasmtime::Result<()> {
+    async fn drop(&mut self, builder: Resource<PostgresBuilder>) -> wasmtime::Result<()> {
         self.table.delete(builder)?;
         Ok(())
     }
@@ -91,22 +74,22 @@ impl HostConnectionBuilder for InstanceState {
 impl<T: Send> HostConnectionBuilderWithStore<T> for HostData {
     async fn build_async(
         accessor: &Accessor<T, Self>,
-        builder: Resource<ConnectionBuilder>,
-    ) -> Result<Resource<Connection>, Error> {
+        builder: Resource<PostgresBuilder>,
+    ) -> Result<Resource<PostgresConnection>, Error> {
         let builder = accessor.with(|mut access| access.get().builder(&builder))?;
         open(accessor, builder).await
     }
 }
 
 impl HostConnection for InstanceState {
-    async fn open(&mut self, address: String) -> Result<Resource<Connection>, Error> {
-        let connection = ConnectionBuilder::from(address).connect(&self.context).await?;
+    async fn open(&mut self, address: String) -> Result<Resource<PostgresConnection>, Error> {
+        let connection = connect(PostgresBuilder { address, root_ca: None }, &self.context).await?;
         self.add(connection)
     }
 
     async fn query(
         &mut self,
-        connection: Resource<Connection>,
+        connection: Resource<PostgresConnection>,
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> Result<RowSet, Error> {
@@ -115,14 +98,14 @@ impl HostConnection for InstanceState {
 
     async fn execute(
         &mut self,
-        connection: Resource<Connection>,
+        connection: Resource<PostgresConnection>,
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> Result<u64, Error> {
         self.client(&connection)?.execute(&statement, parameters).await
     }
 
-    async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
+    async fn drop(&mut self, connection: Resource<PostgresConnection>) -> wasmtime::Result<()> {
         self.table.delete(connection)?;
         Ok(())
     }
@@ -132,13 +115,13 @@ impl<T: Send> HostConnectionWithStore<T> for HostData {
     async fn open_async(
         accessor: &Accessor<T, Self>,
         address: String,
-    ) -> Result<Resource<Connection>, Error> {
-        open(accessor, address.into()).await
+    ) -> Result<Resource<PostgresConnection>, Error> {
+        open(accessor, PostgresBuilder { address, root_ca: None }).await
     }
 
     async fn query_async(
         accessor: &Accessor<T, Self>,
-        connection: Resource<Connection>,
+        connection: Resource<PostgresConnection>,
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> Result<(Vec<Column>, StreamReader<Row>, FutureReader<Result<(), Error>>), Error> {
@@ -153,7 +136,7 @@ impl<T: Send> HostConnectionWithStore<T> for HostData {
 
     async fn execute_async(
         accessor: &Accessor<T, Self>,
-        connection: Resource<Connection>,
+        connection: Resource<PostgresConnection>,
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> Result<u64, Error> {
@@ -164,10 +147,10 @@ impl<T: Send> HostConnectionWithStore<T> for HostData {
 
 async fn open<T: Send>(
     accessor: &Accessor<T, HostData>,
-    builder: ConnectionBuilder,
-) -> Result<Resource<Connection>, Error> {
+    builder: PostgresBuilder,
+) -> Result<Resource<PostgresConnection>, Error> {
     let context = accessor.with(|mut access| access.get().context.clone());
-    let connection = builder.connect(&context).await?;
+    let connection = connect(builder, &context).await?;
     accessor.with(|mut access| access.get().add(connection))
 }
 

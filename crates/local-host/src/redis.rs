@@ -2,7 +2,6 @@
 
 mod value;
 
-use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, RedisError,
@@ -14,22 +13,20 @@ use crate::allowed_hosts::AllowedHosts;
 use crate::bindings::redis::{
     Error, Host, HostConnection, HostConnectionWithStore, Payload, RedisParameter, RedisResult,
 };
+use crate::connections::RedisConnection;
 use crate::state::{HostData, InstanceState};
-
-/// A component's connection.
-pub struct Connection(MultiplexedConnection);
 
 impl Host for InstanceState {}
 
 impl HostConnection for InstanceState {
-    async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
+    async fn drop(&mut self, connection: Resource<RedisConnection>) -> wasmtime::Result<()> {
         self.table.delete(connection)?;
         Ok(())
     }
 }
 
 impl<T: Send> HostConnectionWithStore<T> for HostData {
-    async fn open(accessor: &Accessor<T, Self>, address: String) -> Result<Resource<Connection>, Error> {
+    async fn open(accessor: &Accessor<T, Self>, address: String) -> Result<Resource<RedisConnection>, Error> {
         let context = accessor.with(|mut access| access.get().context.clone());
         let info = permitted(&context.allowed_hosts, &address)?;
         // The client's own timeouts would hide that a component needs some of its own: Spin has none.
@@ -40,13 +37,13 @@ impl<T: Send> HostConnectionWithStore<T> for HostData {
             .await
             .map_err(other)?;
         accessor
-            .with(|mut access| access.get().table.push(Connection(connection)))
+            .with(|mut access| access.get().table.push(RedisConnection(connection)))
             .map_err(|_| Error::TooManyConnections)
     }
 
     async fn publish(
         accessor: &Accessor<T, Self>,
-        connection: Resource<Connection>,
+        connection: Resource<RedisConnection>,
         channel: String,
         payload: Payload,
     ) -> Result<(), Error> {
@@ -55,7 +52,7 @@ impl<T: Send> HostConnectionWithStore<T> for HostData {
 
     async fn get(
         accessor: &Accessor<T, Self>,
-        connection: Resource<Connection>,
+        connection: Resource<RedisConnection>,
         key: String,
     ) -> Result<Option<Payload>, Error> {
         run(accessor, &connection, cmd("GET").arg(key)).await
@@ -63,7 +60,7 @@ impl<T: Send> HostConnectionWithStore<T> for HostData {
 
     async fn set(
         accessor: &Accessor<T, Self>,
-        connection: Resource<Connection>,
+        connection: Resource<RedisConnection>,
         key: String,
         value: Payload,
     ) -> Result<(), Error> {
@@ -72,7 +69,7 @@ impl<T: Send> HostConnectionWithStore<T> for HostData {
 
     async fn incr(
         accessor: &Accessor<T, Self>,
-        connection: Resource<Connection>,
+        connection: Resource<RedisConnection>,
         key: String,
     ) -> Result<i64, Error> {
         run(accessor, &connection, cmd("INCRBY").arg(key).arg(1)).await
@@ -80,7 +77,7 @@ impl<T: Send> HostConnectionWithStore<T> for HostData {
 
     async fn del(
         accessor: &Accessor<T, Self>,
-        connection: Resource<Connection>,
+        connection: Resource<RedisConnection>,
         keys: Vec<String>,
     ) -> Result<u32, Error> {
         run(accessor, &connection, cmd("DEL").arg(keys)).await
@@ -88,7 +85,7 @@ impl<T: Send> HostConnectionWithStore<T> for HostData {
 
     async fn sadd(
         accessor: &Accessor<T, Self>,
-        connection: Resource<Connection>,
+        connection: Resource<RedisConnection>,
         key: String,
         values: Vec<String>,
     ) -> Result<u32, Error> {
@@ -97,7 +94,7 @@ impl<T: Send> HostConnectionWithStore<T> for HostData {
 
     async fn smembers(
         accessor: &Accessor<T, Self>,
-        connection: Resource<Connection>,
+        connection: Resource<RedisConnection>,
         key: String,
     ) -> Result<Vec<String>, Error> {
         run(accessor, &connection, cmd("SMEMBERS").arg(key)).await
@@ -105,7 +102,7 @@ impl<T: Send> HostConnectionWithStore<T> for HostData {
 
     async fn srem(
         accessor: &Accessor<T, Self>,
-        connection: Resource<Connection>,
+        connection: Resource<RedisConnection>,
         key: String,
         values: Vec<String>,
     ) -> Result<u32, Error> {
@@ -114,7 +111,7 @@ impl<T: Send> HostConnectionWithStore<T> for HostData {
 
     async fn execute(
         accessor: &Accessor<T, Self>,
-        connection: Resource<Connection>,
+        connection: Resource<RedisConnection>,
         command: String,
         arguments: Vec<RedisParameter>,
     ) -> Result<Vec<RedisResult>, Error> {
@@ -131,7 +128,7 @@ impl<T: Send> HostConnectionWithStore<T> for HostData {
 
 async fn run<T: Send, V: FromRedisValue>(
     accessor: &Accessor<T, HostData>,
-    connection: &Resource<Connection>,
+    connection: &Resource<RedisConnection>,
     command: &Cmd,
 ) -> Result<V, Error> {
     let mut connection = accessor
@@ -150,7 +147,7 @@ fn other(error: RedisError) -> Error {
 
 /// The server that `address` means, if the component may reach it.
 ///
-/// The check is made twice: on the address as Spin reads it, and on the host that the client will connect to. The two
+/// The check is done twice: on the address as Spin reads it, and on the host that the client will connect to. The two
 /// can differ where a host and an `@` are hidden in a query or a fragment.
 fn permitted(allowed: &AllowedHosts, address: &str) -> Result<ConnectionInfo, Error> {
     if !allowed.allows_url(address, "redis") {

@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{
 };
 
 use crate::allowed_hosts::AllowedHosts;
-use crate::postgres::Pools;
+use crate::connections::Pools;
 use crate::variables::ComponentVariables;
 
 /// The limit of one instance's linear memory. Spin sets none; a component that needs more than this locally has a leak.
@@ -48,7 +48,7 @@ impl InstanceState {
         }
     }
 
-    /// For the one who needs a plain function: the view that `wasi:http` works on.
+    /// The view that `wasi:http` works on, as a plain function.
     pub(crate) fn http_view(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpView::http(self)
     }

@@ -22,7 +22,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 pub enum Fault {
     /// Passes everything on.
     None,
-    /// Nobody listens, and the open connections are closed.
+    /// Nothing listens, and the open connections are closed.
     Refuse,
     /// Connections are accepted and reset at once; so are the open ones.
     Reset,
@@ -30,9 +30,9 @@ pub enum Fault {
     Hang,
     /// Each piece of data waits that long, in both directions.
     Delay(Duration),
-    /// Each connection is closed after the server has said that many bytes on it.
+    /// Each connection is closed after the server has sent that many bytes on it.
     CutAfter(usize),
-    /// The server's words arrive a byte at a time, with that pause between them.
+    /// The server's data arrives a byte at a time, with that pause between bytes.
     Trickle(Duration),
 }
 
@@ -49,7 +49,7 @@ struct Shared {
     target: SocketAddr,
     fault: Mutex<Fault>,
     changed: Condvar,
-    over: AtomicBool,
+    closed: AtomicBool,
     links: Mutex<Vec<Weak<Link>>>,
     accepted: AtomicUsize,
 }
@@ -82,7 +82,7 @@ impl FaultProxy {
             target: SocketAddr::from((Ipv4Addr::LOCALHOST, target)),
             fault: Mutex::new(Fault::None),
             changed: Condvar::new(),
-            over: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             links: Mutex::default(),
             accepted: AtomicUsize::new(0),
         });
@@ -143,7 +143,7 @@ impl FaultProxy {
 
 impl Drop for FaultProxy {
     fn drop(&mut self) {
-        self.shared.over.store(true, Ordering::Relaxed);
+        self.shared.closed.store(true, Ordering::Relaxed);
         self.shared.changed.notify_all();
         self.break_connections();
         if let Some(acceptor) = self.acceptor.take() {
@@ -159,8 +159,8 @@ impl Shared {
         *lock(&self.fault)
     }
 
-    fn is_over(&self) -> bool {
-        self.over.load(Ordering::Relaxed)
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     fn open_links(&self) -> Vec<Arc<Link>> {
@@ -170,7 +170,7 @@ impl Shared {
     }
 
     fn accept(self: &Arc<Self>, address: SocketAddr, mut listener: Option<TcpListener>) {
-        while !self.is_over() {
+        while !self.is_closed() {
             let refuses = self.fault() == Fault::Refuse;
             listener = if refuses { None } else { listener.or_else(|| listen(address).ok()) };
             match listener.as_ref().map(TcpListener::accept) {
@@ -205,51 +205,51 @@ impl Shared {
         });
     }
 
-    fn pump(&self, link: &Link, mut from: &TcpStream, mut to: &TcpStream, server_speaks: bool) {
+    fn pump(&self, link: &Link, mut from: &TcpStream, mut to: &TcpStream, from_server: bool) {
         let (mut buffer, mut said) = ([0; 16 * 1024], 0);
         while let Ok(length @ 1..) = from.read(&mut buffer) {
-            if !self.pass(link, &mut to, &buffer[..length], server_speaks, &mut said) {
+            if !self.pass(link, &mut to, &buffer[..length], from_server, &mut said) {
                 break;
             }
         }
         close(link);
     }
 
-    /// Passes data on as the fault of the moment has it; `false` when the connection is over.
+    /// Passes data on as the current fault demands; `false` when the connection is to be closed.
     fn pass(
         &self,
         link: &Link,
         to: &mut &TcpStream,
         data: &[u8],
-        server_speaks: bool,
+        from_server: bool,
         said: &mut usize,
     ) -> bool {
         if let Fault::Delay(delay) = self.fault() {
             self.wait(delay, |fault| matches!(fault, Fault::Delay(_)));
         }
-        while !self.is_over() && (self.fault() == Fault::Hang || link.stranded.load(Ordering::Relaxed)) {
+        while !self.is_closed() && (self.fault() == Fault::Hang || link.stranded.load(Ordering::Relaxed)) {
             self.wait(Duration::from_millis(200), |fault| fault == Fault::Hang);
         }
-        if server_speaks {
+        if from_server {
             *said += data.len();
         }
         match self.fault() {
-            Fault::CutAfter(limit) if server_speaks && *said > limit => {
+            Fault::CutAfter(limit) if from_server && *said > limit => {
                 let kept = data.len().saturating_sub(*said - limit);
                 let _cut_anyway = to.write_all(&data[..kept]);
                 false
             }
-            Fault::Trickle(pause) if server_speaks => data.chunks(1).all(|byte| {
+            Fault::Trickle(pause) if from_server => data.chunks(1).all(|byte| {
                 self.wait(pause, |fault| matches!(fault, Fault::Trickle(_)));
                 to.write_all(byte).is_ok()
             }),
-            _ => !self.is_over() && to.write_all(data).is_ok(),
+            _ => !self.is_closed() && to.write_all(data).is_ok(),
         }
     }
 
     /// Waits that long, or until the fault is another.
     fn wait(&self, limit: Duration, same: impl Fn(Fault) -> bool) {
-        let held = |fault: &mut Fault| same(*fault) && !self.is_over();
+        let held = |fault: &mut Fault| same(*fault) && !self.is_closed();
         drop(self.changed.wait_timeout_while(lock(&self.fault), limit, held));
     }
 }
@@ -260,7 +260,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Makes the end of this side a reset, once nobody uses it any more.
+/// Closes with a reset instead of in order.
 fn reset(stream: &TcpStream) {
     let _closed_anyway = set_socket_linger(stream, Some(Duration::ZERO));
     let _wakes_its_reader = stream.shutdown(Shutdown::Read);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hangs_arrives_late() {
+    fn data_held_back_arrives_late() {
         let (proxy, mut client) = echo();
         proxy.set(Fault::Hang);
         said_back(&client).unwrap_err();

@@ -1,7 +1,7 @@
-//! Cleans up behind a test process that was killed, or that ended with its handles in statics, where no `Drop` runs.
+//! Cleans up after a test process that was killed, or that ended with its handles in statics, where no `Drop` runs.
 //!
 //! The guard is a small shell process which reads from a pipe that only the test process can write to. When the pipe
-//! closes, for whatever reason, it stops the process groups that it was told of and removes the directory.
+//! closes, for whatever reason, it stops the process groups that it watches and removes the directory.
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -29,7 +29,7 @@ done
 rm -rf -- "$1"
 "#;
 
-/// The handle of the guard. Dropped, it makes the guard do its work and waits for that.
+/// The handle of the guard. Dropped, it lets the guard clean up and waits for it.
 #[derive(Debug)]
 pub(crate) struct Guard {
     child: Child,
@@ -38,7 +38,7 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// A guard that in the end removes `directory`.
-    pub(crate) fn over(directory: &Path) -> io::Result<Self> {
+    pub(crate) fn new(directory: &Path) -> io::Result<Self> {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", SCRIPT, "local-stack-guard"]).arg(directory).current_dir("/").process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -83,7 +83,7 @@ mod tests {
     fn it_stops_what_it_watches_and_removes_the_directory() {
         let directory = tempfile::tempdir().unwrap().keep();
         let (mut watched, mut forgotten, mut also) = (sleeper(), sleeper(), sleeper());
-        let guard = Guard::over(&directory).unwrap();
+        let guard = Guard::new(&directory).unwrap();
         guard.watch(watched.id());
         guard.watch(forgotten.id());
         guard.watch(also.id());

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::command;
 use crate::probe;
-use crate::process::{Running, Signal};
+use crate::process::Running;
 use crate::programs;
+use crate::signal::Signal;
 use crate::site::Site;
 
 /// Compiling the components is most of it.
@@ -54,7 +56,7 @@ impl Program {
         }
     }
 
-    /// What a person calls it.
+    /// Its name, for messages.
     #[must_use]
     pub fn title(&self) -> &'static str {
         match self {
@@ -92,7 +94,7 @@ fn is_recent(version: &str) -> bool {
 }
 
 /// How many requests an instance serves. Each has its own connections and its own memory of hot links; with the host's
-/// default of 128 a good part of the work is to make new ones. Those of `create` end by themselves before that.
+/// default of 128 a good part of the work is to start new ones. Those of `create` end by themselves before that.
 const INSTANCE_REUSE: &str = "2048";
 
 /// What to run.
@@ -134,11 +136,7 @@ impl Host {
         // Paths in a manifest are relative to it, whichever host reads them.
         command.current_dir(options.manifest.parent().unwrap_or(site.root()));
         // A variable the caller has set for another host must not leak into this one.
-        for (name, _) in env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with(VARIABLE_PREFIX)) {
-                command.env_remove(name);
-            }
-        }
+        command::remove_variables(&mut command, VARIABLE_PREFIX);
         for (name, value) in &options.variables {
             command.env(format!("{VARIABLE_PREFIX}{}", name.to_uppercase()), value);
         }

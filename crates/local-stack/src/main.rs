@@ -52,7 +52,7 @@ enum Command {
         #[arg(long)]
         keep_data: bool,
     },
-    /// Tell what runs; exits with 1 unless all of it does
+    /// Show what runs; exits with 1 unless all of it does
     Status {
         /// Print JSON
         #[arg(long)]
@@ -97,7 +97,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     }
 }
 
-/// Prints a line. That nobody reads it, as in `local-stack status | head -1`, is no reason to stop half-way.
+/// Prints a line. A closed pipe, as in `local-stack status | head -1`, is no error.
 fn say(line: &str) {
     let _unread = writeln!(io::stdout(), "{line}");
 }

@@ -2,16 +2,18 @@
 
 use std::env;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::probe;
-use crate::process::{Running, Signal};
+use crate::process::Running;
 use crate::programs::Programs;
+use crate::signal::Signal;
 use crate::site::Site;
-use crate::template::render;
+use crate::template::{escape, render};
 
 const READY_LIMIT: Duration = Duration::from_secs(20);
 
@@ -191,14 +193,14 @@ pub fn user_directive(site: &Site) -> String {
 
 fn configuration(site: &Site, options: &Options) -> Result<String> {
     let Limits { create, miss } = options.limits;
-    let access_log = site.log(&format!("{}-access", options.name));
+    let access_log = quotable(&site.log(&format!("{}-access", options.name)))?;
     render(
         &site.template("nginx.conf")?,
         &[
             ("user", &user_directive(site)),
             ("port", &options.port.to_string()),
             ("upstream", &options.upstream.to_string()),
-            ("access_log", &access_log.display().to_string()),
+            ("access_log", &access_log),
             ("create_zone", &create.zone("create", "$creating_client")),
             ("create_limit", &create.use_of("create")),
             ("miss_zone", &miss.zone("miss", "$http_x_forwarded_for")),
@@ -208,9 +210,23 @@ fn configuration(site: &Site, options: &Options) -> Result<String> {
     .context("infra/local/nginx.conf")
 }
 
+/// The path for a double-quoted string. nginx reads a `$` as the start of a variable and has no escape for it.
+fn quotable(path: &Path) -> Result<String> {
+    let text = path.to_str().with_context(|| format!("nginx needs a path in UTF-8: {}", path.display()))?;
+    ensure!(!text.contains('$'), "nginx cannot use a path with a $ in it: {text}");
+    Ok(escape(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_escaped_or_refused_by_name() {
+        assert_eq!(quotable(Path::new(r#"/a "b"/c"#)).unwrap(), r#"/a \"b\"/c"#);
+        let error = quotable(Path::new("/a$b/c")).unwrap_err().to_string();
+        assert_eq!(error, "nginx cannot use a path with a $ in it: /a$b/c");
+    }
 
     #[test]
     fn without_variables_the_limits_are_the_documented_ones() {

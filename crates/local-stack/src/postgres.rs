@@ -1,24 +1,26 @@
 //! One Postgres server.
 
-use std::env;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::process::{Running, Signal};
+use crate::command;
+use crate::process::Running;
 use crate::programs::Programs;
 use crate::secrets::Secrets;
+use crate::signal::Signal;
 use crate::site::Site;
 use crate::tls::Tls;
 
+/// What the names of variables start with that would set up another Postgres of the caller.
+const CALLER_VARIABLES: &str = "PG";
 const INIT_LIMIT: Duration = Duration::from_mins(2);
 const READY_LIMIT: Duration = Duration::from_mins(1);
 
-/// What a crash of the machine may cost.
+/// What a crash of the machine may lose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// Nothing.
@@ -71,11 +73,11 @@ impl Postgres {
             command.args(["-c", setting]);
         }
         if let Some(tls) = site.tls() {
-            for setting in secured(site, &directory, tls)? {
+            for setting in tls_settings(site, &directory, tls)? {
                 command.args(["-c", &setting]);
             }
         }
-        clear_environment(&mut command);
+        command::remove_variables(&mut command, CALLER_VARIABLES);
         site.user().run(&mut command);
         // SIGINT is the fast shutdown; SIGTERM would wait until every client has gone.
         let mut process = site.spawn("postgres", command, Signal::Int)?;
@@ -108,7 +110,7 @@ impl Postgres {
         self.psql.query(database, sql)
     }
 
-    /// Makes the two roles, or gives them their passwords and limits again.
+    /// Creates the two roles, or resets their passwords and limits.
     ///
     /// # Errors
     /// As [`Postgres::sql`].
@@ -125,7 +127,7 @@ impl Postgres {
         self.sql("postgres", &sql).map(drop).context("cannot create the roles")
     }
 
-    /// Makes the database, owned by `shortlink_batch`, unless it is there.
+    /// Creates the database, owned by `shortlink_batch`, unless it is there.
     ///
     /// # Errors
     /// As [`Postgres::sql`].
@@ -150,7 +152,7 @@ impl Postgres {
     }
 }
 
-/// Makes the cluster beside its final place and moves it there, so that one that was interrupted is never used.
+/// Creates the cluster beside its final path and renames it, so that an interrupted `initdb` is never used.
 fn initialise(
     site: &Site,
     programs: &Programs,
@@ -169,15 +171,15 @@ fn initialise(
     if durability == Durability::Fast {
         command.arg("--no-sync");
     }
-    clear_environment(&mut command);
+    command::remove_variables(&mut command, CALLER_VARIABLES);
     site.user().run(&mut command);
     site.run("initdb", command, INIT_LIMIT)?;
     fs::remove_file(&password_file)?;
     fs::rename(&draft, directory.join("cluster")).context("cannot put the new cluster in its place")
 }
 
-/// TLS, and no way in without.
-fn secured(site: &Site, directory: &Path, tls: &Tls) -> Result<[String; 4]> {
+/// Allows connections with TLS only.
+fn tls_settings(site: &Site, directory: &Path, tls: &Tls) -> Result<[String; 4]> {
     let access = directory.join("pg_hba.conf");
     let rules =
         "hostssl all all 127.0.0.1/32 scram-sha-256\nhostssl replication all 127.0.0.1/32 scram-sha-256\n";
@@ -204,31 +206,12 @@ impl Psql {
         let mut command = Command::new(&self.program);
         command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h", "127.0.0.1"]);
         command.args(["-p", &self.port.to_string(), "-d", database]).current_dir("/");
-        clear_environment(&mut command);
+        command::remove_variables(&mut command, CALLER_VARIABLES);
         // By the environment and standard input: arguments can be read by every user of the machine.
         command.env("PGPASSWORD", &self.password).env("PGCONNECT_TIMEOUT", "5");
         if let Some(authority) = &self.authority {
             command.env("PGSSLMODE", "verify-ca").env("PGSSLROOTCERT", authority);
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("cannot run {}", self.program.display()))?;
-        let mut stdin = child.stdin.take().context("psql takes no input")?;
-        // The SQL of this crate and its tests is far smaller than a pipe, so writing all of it first cannot block.
-        let written = stdin.write_all(sql.as_bytes());
-        drop(stdin);
-        let output = child.wait_with_output().context("psql gives no output")?;
-        if !output.status.success() || written.is_err() {
-            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
-    }
-}
-
-/// Settings of the caller's own Postgres must not reach this one.
-fn clear_environment(command: &mut Command) {
-    for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("PG")) {
-            command.env_remove(name);
-        }
+        command::output(command, sql)
     }
 }

@@ -1,4 +1,4 @@
-//! The least that tells whether a server answers.
+//! Checks whether a server answers.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// The whole answer to a `GET` of the path from 127.0.0.1, as text: status line, headers and body.
 ///
 /// # Errors
-/// Nobody listens, or no answer within three seconds.
+/// Nothing listens there, or it does not answer within three seconds.
 pub fn get(port: u16, path: &str) -> io::Result<String> {
     exchange(port, &format!("GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"))
 }
@@ -36,14 +36,14 @@ pub(crate) fn redis_answers(tls: Option<&Tls>, port: u16, user: &str, password: 
 }
 
 fn exchange(port: u16, request: &str) -> io::Result<String> {
-    converse(&mut connect(port)?, request)
+    send_and_read(&mut connect(port)?, request)
 }
 
 fn exchange_over_tls(tls: &Tls, port: u16, request: &str) -> io::Result<String> {
     let config = tls.client_config().map_err(io::Error::other)?;
     let server = ServerName::try_from(tls.server_name().to_owned()).map_err(io::Error::other)?;
     let client = ClientConnection::new(config, server).map_err(io::Error::other)?;
-    converse(&mut StreamOwned::new(client, connect(port)?), request)
+    send_and_read(&mut StreamOwned::new(client, connect(port)?), request)
 }
 
 fn connect(port: u16) -> io::Result<TcpStream> {
@@ -54,7 +54,7 @@ fn connect(port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn converse(stream: &mut (impl Read + Write), request: &str) -> io::Result<String> {
+fn send_and_read(stream: &mut (impl Read + Write), request: &str) -> io::Result<String> {
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {

@@ -10,44 +10,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::{Deserialize, Serialize};
 
 use crate::guard::Guard;
 use crate::interrupt;
-use crate::record::{ProcessRecord, began, signal_group};
+use crate::record::{ProcessRecord, began};
+use crate::signal::{Signal, signal_group};
 
 const POLL: Duration = Duration::from_millis(20);
 const GRACE: Duration = Duration::from_secs(12);
 const TAIL_LINES: usize = 15;
 const TAIL_BYTES: u64 = 4096;
-
-/// What can be sent to a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Signal {
-    /// SIGTERM: end in good order.
-    Term,
-    /// SIGINT: for Postgres, end at once but in good order, without waiting for its clients.
-    Int,
-    /// SIGKILL.
-    Kill,
-    /// SIGSTOP: stay there, but do nothing, as a server that hangs.
-    Stop,
-    /// SIGCONT: go on after [`Signal::Stop`].
-    Continue,
-}
-
-impl Signal {
-    pub(crate) fn number(self) -> rustix::process::Signal {
-        match self {
-            Self::Term => rustix::process::Signal::TERM,
-            Self::Int => rustix::process::Signal::INT,
-            Self::Kill => rustix::process::Signal::KILL,
-            Self::Stop => rustix::process::Signal::STOP,
-            Self::Continue => rustix::process::Signal::CONT,
-        }
-    }
-}
 
 /// A child that runs in a process group of its own, so that Ctrl-C on the terminal does not reach it. Dropped, it is
 /// stopped.
@@ -58,7 +30,7 @@ pub struct Running {
     /// How long the log was when this child began to write to it.
     log_start: u64,
     guard: Option<Arc<Guard>>,
-    over: bool,
+    ended: bool,
 }
 
 impl Running {
@@ -83,7 +55,7 @@ impl Running {
         }
         let started = began(pid).unwrap_or_default();
         let record = ProcessRecord { name: name.to_owned(), pid, started, log, stop_signal };
-        Ok(Self { record, child, log_start, guard, over: false })
+        Ok(Self { record, child, log_start, guard, ended: false })
     }
 
     /// Its number, which is also that of its group.
@@ -111,7 +83,7 @@ impl Running {
     /// Waits until `ready` says yes.
     ///
     /// # Errors
-    /// It ended, the time is over, or the person pressed Ctrl-C. The first two quote the end of its log.
+    /// It ended, it exceeded the limit, or the user pressed Ctrl-C. The first two quote the end of its log.
     pub fn wait_ready(&mut self, limit: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
         let deadline = Instant::now() + limit;
         loop {
@@ -132,7 +104,7 @@ impl Running {
     /// Waits until it ends by itself, successfully.
     ///
     /// # Errors
-    /// It failed, the time is over, or the person pressed Ctrl-C.
+    /// It failed, it exceeded the limit, or the user pressed Ctrl-C.
     pub(crate) fn wait_success(mut self, limit: Duration) -> Result<()> {
         match self.wait_end(limit)? {
             Some(status) if status.success() => Ok(()),
@@ -163,15 +135,15 @@ impl Running {
 
     /// Leaves it running when this handle, and the whole of this process, are gone.
     pub(crate) fn detach(mut self) -> ProcessRecord {
-        self.over = true;
+        self.ended = true;
         self.record.clone()
     }
 
     fn end(&mut self, signal: Signal) -> Result<()> {
-        if self.over {
+        if self.ended {
             return Ok(());
         }
-        self.over = true;
+        self.ended = true;
         if self.is_running() {
             // One that was halted with SIGSTOP would not see the request to end.
             self.signal(Signal::Continue);
@@ -272,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_that_takes_too_long_is_given_up() {
+    fn a_start_that_exceeds_its_limit_fails() {
         let directory = tempfile::tempdir().unwrap();
         let mut running = shell(directory.path(), "exec sleep 60");
         let error = running.wait_ready(Duration::from_millis(50), || false).unwrap_err().to_string();
@@ -295,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_ignores_the_request_or_is_halted_is_stopped_all_the_same() {
+    fn a_halted_process_is_stopped() {
         let directory = tempfile::tempdir().unwrap();
         let halted = shell(directory.path(), "exec sleep 60");
         halted.signal(Signal::Stop);

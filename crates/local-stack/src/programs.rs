@@ -3,9 +3,11 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Result, bail};
+
+use crate::command;
 
 /// Homebrew's directories, on both kinds of Mac, and those that an ordinary user's PATH lacks on Debian.
 const USUAL: [&str; 5] =
@@ -49,7 +51,8 @@ impl Programs {
 }
 
 /// The program of that name on the PATH, or where it usually is.
-pub(crate) fn find(name: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
     everywhere(name).next()
 }
 
@@ -87,10 +90,11 @@ fn is_recent(path: &Path, oldest: u32) -> bool {
     version(path).and_then(|version| major(&version)).is_some_and(|major| major >= oldest)
 }
 
-/// What a program says to `--version`.
+/// What a program prints for `--version`.
 pub(crate) fn version(path: &Path) -> Option<String> {
-    let output = Command::new(path).arg("--version").stdin(Stdio::null()).output().ok()?;
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    let mut command = Command::new(path);
+    command.arg("--version");
+    command::output(command, "").ok()
 }
 
 /// The first number of what `--version` says.
@@ -128,8 +132,9 @@ fn postgres_directory() -> Option<PathBuf> {
 }
 
 fn from_pg_config() -> Option<PathBuf> {
-    let output = Command::new(find("pg_config")?).arg("--bindir").output().ok()?;
-    Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
+    let mut command = Command::new(find("pg_config")?);
+    command.arg("--bindir");
+    command::output(command, "").ok().map(PathBuf::from)
 }
 
 #[cfg(test)]

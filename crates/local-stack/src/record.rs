@@ -2,20 +2,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use rustix::process::{Pid, kill_process_group};
 use serde::{Deserialize, Serialize};
 
-use crate::process::Signal;
+use crate::command;
+use crate::signal::{Signal, signal_group};
 
 const POLL: Duration = Duration::from_millis(20);
 
-/// A process that leads its own process group. Its number alone does not tell which process it is: numbers come
-/// again. So the moment it began is kept beside it.
+/// A process that leads its own process group. Process ids are reused, so the start
+/// time is recorded as well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessRecord {
     /// What it is: `postgres`, `cache`, `codes`, `host`, `batch`, `nginx`.
@@ -44,7 +44,7 @@ impl ProcessRecord {
     /// It runs on, even so.
     pub fn stop(&self, grace: Duration) -> Result<()> {
         if began(self.pid).is_some_and(|started| started != self.started) {
-            return Ok(()); // The number belongs to somebody else now, and with it the group.
+            return Ok(()); // The id belongs to another process now, and with it the group.
         }
         signal_group(self.pid, self.stop_signal);
         if !self.wait_gone(grace) {
@@ -69,21 +69,14 @@ impl ProcessRecord {
     }
 }
 
-/// Sends to every process of the group. One that is gone already is what the caller wants, too.
-pub(crate) fn signal_group(leader: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
-        let _gone = kill_process_group(pid, signal.number());
-    }
-}
-
 /// When the process began; nothing if there is none, or if it has ended and merely waits to be collected.
 pub(crate) fn began(pid: u32) -> Option<String> {
     if Path::new("/proc/self/stat").exists() {
         return parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?);
     }
     let mut ps = Command::new("ps");
-    ps.args(["-o", "stat=,lstart=", "-p", &pid.to_string()]).env("LC_ALL", "C").stderr(Stdio::null());
-    let output = String::from_utf8(ps.output().ok()?.stdout).ok()?;
+    ps.args(["-o", "stat=,lstart=", "-p", &pid.to_string()]).env("LC_ALL", "C");
+    let output = command::output(ps, "").ok()?;
     let (state, started) = output.trim().split_once(char::is_whitespace)?;
     (!state.starts_with('Z')).then(|| started.trim().to_owned())
 }
@@ -133,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_only_has_the_same_number_is_left_alone() {
+    fn another_process_with_the_same_id_is_not_stopped() {
         let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
         let other = ProcessRecord { started: "an earlier time".to_owned(), ..record(child.id()) };
         other.stop(Duration::from_secs(1)).unwrap();

@@ -1,16 +1,18 @@
 //! One Redis server: the cache, or the pool of codes.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::probe;
-use crate::process::{Running, Signal};
+use crate::process::Running;
 use crate::programs::Programs;
 use crate::secrets::Secrets;
+use crate::signal::Signal;
 use crate::site::Site;
-use crate::template::render;
+use crate::template::{escape, render};
 use crate::tls::Tls;
 
 const READY_LIMIT: Duration = Duration::from_secs(30);
@@ -60,7 +62,7 @@ impl Redis {
         site.write(&directory.join("users.acl"), &users)?;
         let configuration =
             render(&site.template(&format!("redis-{name}.conf"))?, &[("port", &port.to_string())])?;
-        let configuration = configuration + &site.tls().map(|tls| secured(tls, port)).unwrap_or_default();
+        let configuration = configuration + &site.tls().map(|tls| with_tls(tls, port)).unwrap_or_default();
         site.write(&directory.join("redis.conf"), &configuration)?;
 
         let mut command = Command::new(&programs.redis);
@@ -97,12 +99,36 @@ impl Redis {
     }
 }
 
-/// What stands last in the configuration counts: the port speaks TLS, and nothing listens without.
-fn secured(tls: &Tls, port: u16) -> String {
+/// Later lines override earlier ones: the port speaks TLS, and none is without.
+fn with_tls(tls: &Tls, port: u16) -> String {
+    let quoted = |path: PathBuf| format!("\"{}\"", escape(&path.to_string_lossy()));
+    let (authority, certificate, key) =
+        (quoted(tls.authority()), quoted(tls.certificate()), quoted(tls.key()));
     format!(
-        "\nport 0\ntls-port {port}\ntls-auth-clients no\ntls-ca-cert-file \"{}\"\ntls-cert-file \"{}\"\ntls-key-file \"{}\"\n",
-        tls.authority().display(),
-        tls.certificate().display(),
-        tls.key().display()
+        "
+port 0
+tls-port {port}
+tls-auth-clients no
+tls-ca-cert-file {authority}
+tls-cert-file {certificate}
+tls-key-file {key}
+"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted() {
+        let data = tempfile::tempdir().unwrap();
+        let data = data.path().join("a \"b\"");
+        fs::create_dir_all(data.join("tls")).unwrap();
+        fs::write(data.join("tls/ca.pem"), "").unwrap();
+        let configuration = with_tls(&Tls::load(&data).unwrap(), 6379);
+        assert!(configuration.contains(r#"/a \"b\"/tls/server.key""#), "{configuration}");
+    }
 }

@@ -19,7 +19,7 @@ pub struct Secrets {
     pub batch: String,
     /// `shortlink_operator`, in both Redis: a person with `redis-cli`, and the tests.
     pub operator: String,
-    /// The key under which the codes are made: 64 hex digits.
+    /// The key that codes are generated with: 64 hex digits.
     pub codes_key: String,
 }
 

@@ -1,9 +1,7 @@
-//! Where a stack keeps its files, and as whom its servers run.
+//! The directories of a stack, and the user that its servers run as.
 
 use std::env;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -12,8 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::guard::Guard;
-use crate::process::{Running, Signal};
-use crate::stack::State;
+use crate::process::Running;
+use crate::signal::Signal;
+use crate::state::State;
 use crate::tls::{self, Tls};
 use crate::user::ServiceUser;
 
@@ -24,7 +23,7 @@ pub struct Site {
     dir: PathBuf,
     data: PathBuf,
     user: ServiceUser,
-    /// What stops the processes of a test; those of a stack are written down.
+    /// Stops the processes of a test; those of a stack are recorded in its state.
     guard: Option<Arc<Guard>>,
     tls: Option<Tls>,
 }
@@ -44,11 +43,11 @@ impl Site {
     /// in it is stopped even when the test process is killed.
     ///
     /// # Errors
-    /// The directory cannot be made.
+    /// The directory cannot be created.
     pub fn temporary() -> Result<Self> {
         let user = ServiceUser::choose()?;
         let dir = new_directory(&env::temp_dir(), "short-link-test-", &user)?;
-        let guard = Guard::over(&dir).context("cannot start the guard")?;
+        let guard = Guard::new(&dir).context("cannot start the guard")?;
         fs::create_dir(dir.join("logs"))?;
         Ok(Self { root: checkout()?, data: dir.clone(), dir, user, guard: Some(Arc::new(guard)), tls: None })
     }
@@ -65,10 +64,10 @@ impl Site {
     /// this machine.
     ///
     /// # Errors
-    /// Those of [`Site::temporary`], or the certificates cannot be made.
+    /// Those of [`Site::temporary`], or the certificates cannot be generated.
     pub fn temporary_with_tls(names: &[&str]) -> Result<Self> {
         let mut site = Self::temporary()?;
-        site.tls = Some(Tls::create(&site, names)?);
+        site.tls = Some(Tls::create(&site.user, &site.data, names)?);
         Ok(site)
     }
 
@@ -76,18 +75,18 @@ impl Site {
     /// start chose that, else below `dir` if their user can get there, else in a directory of its own.
     pub(crate) fn standing(root: &Path, dir: &Path, data: Option<&Path>) -> Result<Self> {
         let user = ServiceUser::choose()?;
-        fs::create_dir_all(dir.join("logs")).with_context(|| format!("cannot make {}", dir.display()))?;
+        fs::create_dir_all(dir.join("logs")).with_context(|| format!("cannot create {}", dir.display()))?;
         let data = match data.filter(|path| path.is_dir()) {
             Some(path) => path.to_owned(),
             None if user.can_enter(dir) => dir.join("data"),
             None => new_directory(Path::new("/var/tmp"), "short-link-", &user)?,
         };
-        fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
+        fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
         user.own(&data)?;
         let mut site =
             Self { root: root.to_owned(), dir: dir.to_owned(), data, user, guard: None, tls: None };
         if tls::chosen()? {
-            site.tls = Some(Tls::create(&site, &[])?);
+            site.tls = Some(Tls::create(&site.user, &site.data, &[])?);
         } else {
             Tls::remove(&site.data)?;
         }
@@ -123,7 +122,7 @@ impl Site {
         self.tls.as_ref()
     }
 
-    /// Who runs the servers.
+    /// The user that runs the servers.
     #[must_use]
     pub fn user(&self) -> &ServiceUser {
         &self.user
@@ -171,25 +170,20 @@ impl Site {
     /// A directory for one server below [`Site::data`], which it owns. One that is there already is kept.
     pub(crate) fn server_directory(&self, name: &str) -> Result<PathBuf> {
         let path = self.data.join(name);
-        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
-        self.user.own(&path)?;
+        self.user.create_directory(&path)?;
         Ok(path)
     }
 
     /// Writes a file that only the servers' user reads.
     pub(crate) fn write(&self, path: &Path, contents: &str) -> Result<()> {
-        let mut options = fs::OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
-        file.and_then(|mut file| file.write_all(contents.as_bytes()))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        self.user.own(path)
+        self.user.write(path, contents)
     }
 }
 
 fn new_directory(parent: &Path, prefix: &str, user: &ServiceUser) -> Result<PathBuf> {
-    let made = tempfile::Builder::new().prefix(prefix).tempdir_in(parent);
-    let directory = made.with_context(|| format!("cannot make a directory in {}", parent.display()))?.keep();
+    let created = tempfile::Builder::new().prefix(prefix).tempdir_in(parent);
+    let directory =
+        created.with_context(|| format!("cannot create a directory in {}", parent.display()))?.keep();
     user.own(&directory)?;
     Ok(directory)
 }
@@ -200,7 +194,7 @@ mod tests {
     use crate::ports::Ports;
 
     #[test]
-    fn a_process_of_a_stack_is_written_down_before_it_is_ready() {
+    fn a_process_of_a_stack_is_recorded_before_it_is_ready() {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("data");
         fs::create_dir(&data).unwrap();

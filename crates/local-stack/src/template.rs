@@ -28,9 +28,20 @@ pub fn render(template: &str, values: &[(&str, &str)]) -> Result<String> {
     Ok(rendered)
 }
 
+/// Escapes a text for a double-quoted string in nginx.conf, redis.conf or TOML.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    text.replace('\\', r"\\").replace('"', "\\\"")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quotes_and_backslashes_are_escaped() {
+        assert_eq!(escape(r#"/a "b"\c"#), r#"/a \"b\"\\c"#);
+    }
 
     #[test]
     fn every_place_gets_its_value() {

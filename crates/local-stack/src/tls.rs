@@ -14,7 +14,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::site::Site;
+use crate::user::ServiceUser;
 
 /// The variable that turns TLS on.
 pub const CHOICE: &str = "SHORT_LINK_TLS";
@@ -48,15 +48,16 @@ fn parse(choice: &str) -> Result<bool> {
 }
 
 impl Tls {
-    /// Makes them in the site's data, for servers of those names; without names for servers on this machine.
-    pub(crate) fn create(site: &Site, names: &[&str]) -> Result<Self> {
+    /// Creates them in the data of a site, for servers of those names; without names for servers on this machine.
+    pub(crate) fn create(user: &ServiceUser, data: &Path, names: &[&str]) -> Result<Self> {
         let names = if names.is_empty() { &LOCAL[..] } else { names };
-        let made = Made::new(names).context("cannot make certificates")?;
+        let pem = Pem::generate(names).context("cannot generate certificates")?;
         let name = names.first().copied().unwrap_or_default().to_owned();
-        let tls = Self { directory: site.server_directory(DIRECTORY)?, name };
-        site.write(&tls.authority(), &made.authority)?;
-        site.write(&tls.certificate(), &made.certificate)?;
-        site.write(&tls.key(), &made.key)?;
+        let tls = Self { directory: data.join(DIRECTORY), name };
+        user.create_directory(&tls.directory)?;
+        user.write(&tls.authority(), &pem.authority)?;
+        user.write(&tls.certificate(), &pem.certificate)?;
+        user.write(&tls.key(), &pem.key)?;
         Ok(tls)
     }
 
@@ -110,14 +111,14 @@ impl Tls {
 }
 
 /// PEM texts.
-struct Made {
+struct Pem {
     authority: String,
     certificate: String,
     key: String,
 }
 
-impl Made {
-    fn new(names: &[&str]) -> Result<Self, rcgen::Error> {
+impl Pem {
+    fn generate(names: &[&str]) -> Result<Self, rcgen::Error> {
         let mut authority = CertificateParams::default();
         authority.distinguished_name.push(DnType::CommonName, "short-link local authority");
         authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -147,8 +148,7 @@ mod tests {
 
     #[test]
     fn each_authority_is_another() {
-        let made = || Made::new(&LOCAL).unwrap();
-        let (one, other) = (made(), made());
+        let [one, other] = [(); 2].map(|()| Pem::generate(&LOCAL).unwrap());
         assert_ne!(one.authority, other.authority);
         assert!(one.key.contains("PRIVATE KEY") && !one.certificate.contains("PRIVATE KEY"));
     }

@@ -1,13 +1,17 @@
 //! The user that the servers run as.
 
-use std::os::unix::fs::chown;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// Who runs the servers: the caller, or, as root, another user, since Postgres refuses to run as root and a server
+use crate::command;
+
+/// The user that runs the servers: the caller, or, as root, another user, since Postgres refuses to run as root and a server
 /// that listens has no need to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceUser(Option<Account>);
@@ -60,13 +64,29 @@ impl ServiceUser {
             .with_context(|| format!("cannot give {} to {}", path.display(), account.name))
     }
 
+    /// Creates a directory that only this user enters. One that is there already is kept.
+    pub(crate) fn create_directory(&self, path: &Path) -> Result<()> {
+        fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+        self.own(path)
+    }
+
+    /// Writes a file that only this user reads.
+    pub(crate) fn write(&self, path: &Path, contents: &str) -> Result<()> {
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+        file.and_then(|mut file| file.write_all(contents.as_bytes()))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        self.own(path)
+    }
+
     /// Whether this user can get into the directory, through all of those above it.
     #[must_use]
     pub fn can_enter(&self, directory: &Path) -> bool {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "cd -- \"$1\"", "sh"]).arg(directory).current_dir("/");
         self.run(&mut command);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+        command::output(command, "").is_ok()
     }
 }
 
@@ -77,8 +97,9 @@ impl Account {
 }
 
 fn id(flag: &str, name: &str) -> Option<u32> {
-    let output = Command::new("id").args([flag, name]).stderr(Stdio::null()).output().ok()?;
-    String::from_utf8(output.stdout).ok()?.trim().parse().ok().filter(|id| *id != 0)
+    let mut command = Command::new("id");
+    command.args([flag, name]);
+    command::output(command, "").ok()?.parse().ok().filter(|id| *id != 0)
 }
 
 #[cfg(test)]
@@ -90,7 +111,7 @@ mod tests {
         let user = ServiceUser::choose().unwrap();
         let mut command = Command::new("id");
         user.run(command.arg("-u"));
-        assert_ne!(command.output().unwrap().stdout, b"0\n");
+        assert_ne!(command::output(command, "").unwrap(), "0");
         assert_eq!(user.name().is_some(), rustix::process::geteuid().is_root());
     }
 

@@ -1,10 +1,12 @@
-//! An input, read.
+//! Parses an input.
 
 use http::HeaderName;
 
-use super::now;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A request and what the dependencies answer while it is under way.
+use shortlink_core::Timestamp;
+
+/// A request and what the dependencies answer while it is in flight.
 #[derive(Debug)]
 pub struct Case {
     pub method: String,
@@ -12,7 +14,7 @@ pub struct Case {
     pub host: String,
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
-    /// The body goes in chunks, and its length is not told.
+    /// The body goes in chunks, without a Content-Length.
     pub is_chunked: bool,
     /// No part of it is one that the host itself may refuse.
     pub is_plain: bool,
@@ -178,4 +180,10 @@ fn is_plain_host(host: &str) -> bool {
         && !name.ends_with(".spin.internal")
         && port.bytes().all(|byte| byte.is_ascii_digit())
         && port.parse::<u16>().is_ok()
+}
+
+/// The time of the system clock.
+pub fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

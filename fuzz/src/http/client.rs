@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::case::Case;
 
-/// Longer than any budget that a component gives its dependencies.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Longer than any deadline that a component sets for its dependencies.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What came back.
 #[derive(Debug)]
@@ -43,9 +43,9 @@ pub struct Connection(TcpStream);
 
 impl Connection {
     pub fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         Ok(Self(stream))
     }
 

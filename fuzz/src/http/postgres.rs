@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     case::Rows,
-    server::{Created, World},
+    dependencies::{Created, Dependencies},
 };
 
 const TEXT: u32 = 25;
@@ -25,7 +25,7 @@ enum Statement {
     Other,
 }
 
-pub fn serve(stream: TcpStream, world: &World) -> io::Result<()> {
+pub fn serve(stream: TcpStream, dependencies: &Dependencies) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut output = stream.try_clone()?;
     let mut input = BufReader::new(stream);
@@ -51,12 +51,12 @@ pub fn serve(stream: TcpStream, world: &World) -> io::Result<()> {
                 answer.extend(message(b'2', &[]));
             }
             b'E' => {
-                let rows = world.get().rows;
+                let rows = dependencies.get().rows;
                 // A row says that the link was created.
                 if matches!(statement, Statement::Create)
                     && rows.as_ref().is_some_and(|rows| rows.failure().is_none() && rows.count() > 0)
                 {
-                    world.create(vec![link(&bound).expect("parameters as they were described")]);
+                    dependencies.create(vec![link(&bound).expect("parameters as they were described")]);
                 }
                 answer.extend(result(statement, rows.as_ref()));
             }

@@ -5,33 +5,33 @@ use std::{
     net::TcpStream,
 };
 
-use super::server::World;
+use super::dependencies::Dependencies;
 
-pub fn serve(stream: TcpStream, world: &World) -> io::Result<()> {
+pub fn serve(stream: TcpStream, dependencies: &Dependencies) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut output = stream.try_clone()?;
     let mut input = BufReader::new(stream);
     loop {
         let words = command(&mut input)?;
-        output.write_all(&answer(&words, world))?;
+        output.write_all(&answer(&words, dependencies))?;
     }
 }
 
-fn answer(words: &[Vec<u8>], world: &World) -> Vec<u8> {
+fn answer(words: &[Vec<u8>], dependencies: &Dependencies) -> Vec<u8> {
     let name = words.first().map(|word| word.to_ascii_uppercase()).unwrap_or_default();
     match name.as_slice() {
-        b"GET" => world.get().cache.map_or_else(|| b"$-1\r\n".to_vec(), |value| bulk(&value)),
+        b"GET" => dependencies.get().cache.map_or_else(|| b"$-1\r\n".to_vec(), |value| bulk(&value)),
         b"LPOP" => {
             let count =
                 words.get(2).and_then(|count| std::str::from_utf8(count).ok()?.parse().ok()).unwrap_or(1);
             let entries: Vec<Vec<u8>> =
-                world.get().pool.iter().take(count).map(|entry| bulk(entry)).collect();
+                dependencies.get().pool.iter().take(count).map(|entry| bulk(entry)).collect();
             if entries.is_empty() {
                 return b"*-1\r\n".to_vec();
             }
             [format!("*{}\r\n", entries.len()).into_bytes(), entries.concat()].concat()
         }
-        b"LLEN" => format!(":{}\r\n", world.get().pool.len()).into_bytes(),
+        b"LLEN" => format!(":{}\r\n", dependencies.get().pool.len()).into_bytes(),
         b"PING" => b"+PONG\r\n".to_vec(),
         _ => b"+OK\r\n".to_vec(),
     }

@@ -6,64 +6,25 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
     thread,
 };
 
 use super::{
-    SECRET,
-    case::{Case, Rows},
+    case::Case,
     client::{Connection, Reply, is_closed},
+    dependencies::{Created, Dependencies},
     postgres, redis,
 };
 
-/// What the dependencies answer just now, and what they were told.
-#[derive(Clone, Default)]
-pub struct World(Arc<Mutex<Answers>>);
-
-#[derive(Clone, Default)]
-pub struct Answers {
-    pub cache: Option<Vec<u8>>,
-    pub pool: Vec<Vec<u8>>,
-    pub rows: Option<Rows>,
-    /// The links that Postgres says it has created.
-    pub created: Vec<Created>,
-}
-
-/// A link as it came to Postgres.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Created {
-    pub code: String,
-    pub url: String,
-    /// In milliseconds since the Unix epoch.
-    pub expires_at: i64,
-}
-
-impl World {
-    pub fn get(&self) -> Answers {
-        self.0.lock().expect("nobody panics with it").clone()
-    }
-
-    fn set(&self, case: &Case) {
-        *self.0.lock().expect("nobody panics with it") = Answers {
-            cache: case.cache.clone(),
-            pool: case.pool.clone(),
-            rows: Some(case.rows.clone()),
-            created: Vec::new(),
-        };
-    }
-
-    pub fn create(&self, links: Vec<Created>) {
-        self.0.lock().expect("nobody panics with it").created.extend(links);
-    }
-}
+/// The password of everything: it is in no answer. No code and no host looks like it.
+pub const SECRET: &str = "hunter_2!";
 
 /// A running host.
 pub struct Server {
     address: SocketAddr,
     connection: Option<Connection>,
-    world: World,
-    /// Its standard input is what the host lives by: when this process ends, however it does, so does the host.
+    dependencies: Dependencies,
+    /// The host ends when its standard input closes, so it never outlives this process.
     _host: Child,
     answered: u64,
 }
@@ -75,16 +36,16 @@ impl Server {
     pub fn start() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the checkout");
         let build = env::var_os("FUZZ_BUILD").map_or_else(|| root.join("target"), PathBuf::from);
-        let world = World::default();
+        let dependencies = Dependencies::default();
         let mut command = Command::new("sh");
         command.args(["-c", LIVE_AS_LONG_AS_STDIN, "sh"]).arg(build.join("debug/local-host")).arg("up");
         command.arg("--from").arg(manifest(&root, &build)).args(["--listen", "127.0.0.1:0"]);
-        // An instance takes seconds to be made without optimisation, so none is given up early.
+        // Without optimisation an instance takes seconds to start, so instances are kept.
         command.args(["--max-instance-reuse-count", "100000", "--idle-instance-timeout", "1h"]);
         for (name, port) in [
-            ("POSTGRES", listen(&world, postgres::serve)),
-            ("REDIS_CACHE", listen(&world, redis::serve)),
-            ("REDIS_CODES", listen(&world, redis::serve)),
+            ("POSTGRES", listen(&dependencies, postgres::serve)),
+            ("REDIS_CACHE", listen(&dependencies, redis::serve)),
+            ("REDIS_CODES", listen(&dependencies, redis::serve)),
         ] {
             command.env(format!("SPIN_VARIABLE_{name}_PORT"), port.to_string());
             command.env(format!("SPIN_VARIABLE_{name}_PASSWORD"), SECRET);
@@ -100,12 +61,12 @@ impl Server {
         let address = line.rsplit("//").next().and_then(|address| address.parse().ok());
         thread::spawn(move || output.for_each(drop));
         let address = address.unwrap_or_else(|| panic!("local-host says {line:?}"));
-        Self { address, connection: None, world, _host: host, answered: 0 }
+        Self { address, connection: None, dependencies, _host: host, answered: 0 }
     }
 
     /// Sends a request; an answer always comes.
     pub fn answer(&mut self, case: &Case) -> Reply {
-        self.world.set(case);
+        self.dependencies.set(case);
         self.answered += 1;
         let kept = self.connection.take().map(|mut connection| (connection.exchange(case), connection));
         let (reply, connection) = match kept {
@@ -128,7 +89,7 @@ impl Server {
 
     /// What Postgres was told to create for the last request, and did.
     pub fn created(&self) -> Vec<Created> {
-        self.world.get().created
+        self.dependencies.get().created
     }
 
     pub fn assert_alive(&mut self) {
@@ -136,7 +97,7 @@ impl Server {
         assert_eq!((reply.status, reply.body.as_slice()), (200, br#"{"status":"ok"}"#.as_slice()));
     }
 
-    pub fn now_and_then_assert_alive(&mut self) {
+    pub fn assert_alive_sometimes(&mut self) {
         if self.answered.is_multiple_of(64) {
             self.assert_alive();
         }
@@ -156,15 +117,18 @@ fn manifest(root: &Path, build: &Path) -> PathBuf {
     path
 }
 
-fn listen(world: &World, serve: fn(std::net::TcpStream, &World) -> std::io::Result<()>) -> u16 {
+fn listen(
+    dependencies: &Dependencies,
+    serve: fn(std::net::TcpStream, &Dependencies) -> std::io::Result<()>,
+) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();
-    let world = world.clone();
+    let dependencies = dependencies.clone();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let world = world.clone();
-            // Who leaves in the middle of something is no concern of a server's.
-            thread::spawn(move || serve(stream, &world).ok());
+            let dependencies = dependencies.clone();
+            // A client may close its connection at any time.
+            thread::spawn(move || serve(stream, &dependencies).ok());
         }
     });
     port

@@ -1,4 +1,6 @@
-//! Statements on one connection. Each is prepared anew, as in Spin.
+//! Statements on one connection. Each is prepared again, as in Spin.
+
+use std::sync::Arc;
 
 use deadpool_postgres::Object;
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -14,10 +16,10 @@ use crate::bindings::postgres::{Error, ParameterValue, Row, RowSet};
 const MAX_RESULT_BYTES: usize = 128 << 20;
 
 /// A connection from a pool.
-pub(super) struct Client(Object);
+pub(super) struct Client(Arc<Object>);
 
 impl Client {
-    pub(super) fn new(connection: Object) -> Self {
+    pub(super) fn new(connection: Arc<Object>) -> Self {
         Self(connection)
     }
 
@@ -57,7 +59,7 @@ impl Client {
         statement: &str,
         parameters: Vec<ParameterValue>,
     ) -> Result<Streamed<impl Future<Output = wasmtime::Result<Result<(), Error>>> + use<>>, Error> {
-        // The client reports a lost connection to who reads on behind the end: fused, nobody does.
+        // tokio-postgres reports a lost connection to a reader that polls after the end; a fused stream is not polled then.
         let mut rows = Box::pin(self.start(statement, parameter::to_sql(parameters)?).await?).fuse();
         let first = rows.next().await;
         let columns = match &first {

@@ -1,10 +1,16 @@
-//! A failed statement, as the component sees it.
+//! A connection or a statement that failed, as the component sees it.
 
 use tokio_postgres::error::{DbError, Error as ClientError};
 
 use crate::bindings::postgres::{DbError as Report, Error, QueryError};
 
-/// The server's report if it made one, with its SQLSTATE; otherwise what happened, in words.
+/// Spin's text: the debug form of the chain of causes, with a stack backtrace where `RUST_BACKTRACE` asks for one.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+pub(super) fn connection_failed(error: anyhow::Error) -> Error {
+    Error::ConnectionFailed(format!("{error:?}"))
+}
+
+/// The server's report with its SQLSTATE, if there is one; otherwise the error as text.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 pub(super) fn query_failed(error: ClientError) -> Error {
     let as_text = format!("{error:?}");

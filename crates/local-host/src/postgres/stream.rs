@@ -1,4 +1,4 @@
-//! Rows on their way to a component, some ahead of where it reads.
+//! Rows for a component, some of them read ahead.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -13,11 +13,11 @@ use crate::bindings::postgres::{Column, Error, Row};
 /// Rows that wait for the component, as in Spin.
 const ROWS_AHEAD: usize = 4;
 
-/// What a streaming query gives.
+/// The result of a streaming query.
 pub(super) struct Streamed<F> {
     pub(super) columns: Vec<Column>,
     pub(super) rows: RowProducer,
-    /// Ready once the rows have come to their end, well or not, or nobody wants more of them.
+    /// Ready once the rows have ended, with or without an error, or the component has dropped the stream.
     pub(super) outcome: F,
 }
 

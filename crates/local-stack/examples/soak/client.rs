@@ -20,19 +20,19 @@ pub struct Client<'a> {
     http: Http,
     ledger: &'a Ledger,
     links: Vec<Link>,
-    /// Aliases whose link is over and may be made again.
+    /// Aliases whose link has expired, so that they are free again.
     free: Vec<String>,
-    made: u64,
+    created: u64,
 }
 
 impl<'a> Client<'a> {
     pub fn new(number: u64, seed: u64, address: SocketAddr, ledger: &'a Ledger) -> Self {
         let dice = Dice::new(seed, number + 1);
-        Self { number, dice, http: Http::new(address), ledger, links: vec![], free: vec![], made: 0 }
+        Self { number, dice, http: Http::new(address), ledger, links: vec![], free: vec![], created: 0 }
     }
 
-    pub fn run(mut self, over: &AtomicBool) {
-        while !over.load(Ordering::Relaxed) {
+    pub fn run(mut self, stop: &AtomicBool) {
+        while !stop.load(Ordering::Relaxed) {
             match self.dice.below(100) {
                 0..4 => self.create(None, None),
                 4..6 => self.create_alias(None),
@@ -47,13 +47,13 @@ impl<'a> Client<'a> {
     }
 
     fn create_alias(&mut self, lifetime: Option<u64>) {
-        let alias = self.free.pop().unwrap_or_else(|| format!("c{}-{}", self.number, self.made));
+        let alias = self.free.pop().unwrap_or_else(|| format!("c{}-{}", self.number, self.created));
         self.create(Some(&alias), lifetime);
     }
 
     fn create(&mut self, alias: Option<&str>, lifetime: Option<u64>) {
-        self.made += 1;
-        let url = format!("https://client-{}.example/{}", self.number, self.made);
+        self.created += 1;
+        let url = format!("https://client-{}.example/{}", self.number, self.created);
         let expires_at = lifetime.map(|lifetime| now_millis() + i64::try_from(lifetime).unwrap_or_default());
         let mut body = serde_json::json!({ "url": url, "alias": alias });
         if let Some(at) = expires_at.and_then(chrono::DateTime::from_timestamp_millis) {
@@ -113,7 +113,7 @@ impl<'a> Client<'a> {
         match answer {
             Some(answer) if answer.status == 503 => self.ledger.unavailable(&answer),
             Some(answer) if answer.status != 404 => {
-                self.ledger.wrong(&format!("{} for {code}, which was never made", answer.status));
+                self.ledger.wrong(&format!("{} for {code}, which was never created", answer.status));
             }
             _ => {}
         }

@@ -26,14 +26,14 @@ impl Faults {
         Self { dice: Dice::new(seed, 0), tally: BTreeMap::new() }
     }
 
-    /// Injects one fault after another until the time is over, with a pause between them in which all is well.
+    /// Injects one fault after another until the deadline, with a pause without a fault between them.
     pub fn inject(&mut self, world: &mut World, limit: Duration) -> Result<()> {
         let began = Instant::now();
         while began.elapsed() < limit {
             sleep(Duration::from_millis(200 + self.dice.below(600)));
             let lasts = Duration::from_millis(300 + self.dice.below(1_700));
             let piece = PIECES[usize::try_from(self.dice.below(3))?];
-            // The order of the draws is what a seed repeats, so all are made before anything happens.
+            // The order of the draws is what a seed repeats, so all are drawn before the first fault.
             match self.dice.below(14) {
                 0 => self.between(world, piece, Fault::Refuse, "refuse", lasts),
                 1 => self.between(world, piece, Fault::Reset, "reset", lasts),

@@ -1,4 +1,4 @@
-//! A client on a connection that is kept alive, and that tells an answer from the lack of one.
+//! A client on a connection that is kept alive, and that distinguishes an answer from none.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -39,7 +39,7 @@ impl Http {
         ))
     }
 
-    /// `None`: the connection broke before a whole answer was there, so nobody knows what happened.
+    /// `None`: the connection broke before the whole answer arrived, so the outcome is unknown.
     fn exchange(&mut self, request: &str) -> Option<Answer> {
         let answer = self.try_exchange(request);
         if answer.is_none() {

@@ -17,7 +17,7 @@ use crate::{
     world::World,
 };
 
-/// How long the cache may go on saying that an alias has no link, when it could not be told of a new one; see
+/// How long the cache may hold that an alias is unknown, when writing the new link to it failed; see
 /// `cache_entry::NEGATIVE_LIFETIME`. With the longest that a look-up takes.
 const NEGATIVE_STALENESS: i64 = 10_000 + 4_000;
 /// Broken promises to print.
@@ -80,7 +80,7 @@ impl Ledger {
         }
     }
 
-    /// Once the promised link is over, its alias may lead to one whose create went unanswered.
+    /// Once the promised link has expired, its alias may lead to one whose create went unanswered.
     fn is_doubtful(&self, link: &Link, location: Option<&str>, answered: i64) -> bool {
         let Some(location) = location.filter(|_| link.is_over(answered)) else { return false };
         lock(&self.doubtful).contains(&(link.code.clone(), location.to_owned()))
@@ -127,7 +127,7 @@ impl Ledger {
         }
     }
 
-    /// Only a code that somebody asked for before it was made can be remembered as unknown.
+    /// Only a code that was asked for before it was created can be cached as unknown.
     fn may_be_stale(&self, link: &Link, asked: i64) -> bool {
         let made_again = lock(&self.links).get(&link.code).is_some_and(|links| links.len() > 1);
         made_again && asked - link.acknowledged < NEGATIVE_STALENESS

@@ -44,19 +44,19 @@ fn main() -> Result<ExitCode> {
     };
     println!("soak: {} s, {} clients, SEED={seed}", arguments.seconds, arguments.clients);
     let mut world = World::start()?;
-    let (ledger, over) = (Ledger::default(), AtomicBool::new(false));
+    let (ledger, stop) = (Ledger::default(), AtomicBool::new(false));
     let began = Instant::now();
     let injected = thread::scope(|scope| {
         for number in 0..arguments.clients {
             let client = Client::new(number, seed, world.address(), &ledger);
-            let over = &over;
+            let stop = &stop;
             thread::Builder::new()
                 .name(format!("client-{number}"))
-                .spawn_scoped(scope, move || client.run(over))?;
+                .spawn_scoped(scope, move || client.run(stop))?;
         }
         let mut faults = Faults::new(seed);
         let result = faults.inject(&mut world, Duration::from_secs(arguments.seconds));
-        over.store(true, Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
         result.map(|()| faults)
     })?;
     let load_lasted = began.elapsed();

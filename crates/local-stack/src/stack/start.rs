@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::state::{Condition, State, lock};
 use super::state_directory;
 use super::stop::stop_processes;
 use crate::connect::{batch_environment, spin_variables};
@@ -18,11 +17,13 @@ use crate::nginx::{self, Limits, Nginx};
 use crate::ports::Ports;
 use crate::postgres::{Durability, Postgres};
 use crate::probe;
-use crate::process::{Running, Signal};
+use crate::process::Running;
 use crate::programs::Programs;
 use crate::redis::{Redis, RedisKind};
 use crate::secrets::Secrets;
+use crate::signal::Signal;
 use crate::site::Site;
+use crate::state::{Condition, State, lock};
 use crate::{batch, host, interrupt};
 
 /// The name of the database.
@@ -31,7 +32,7 @@ const READY: &str = "/v1/health/ready";
 const READY_LIMIT: Duration = Duration::from_secs(20);
 const STEP_LIMIT: Duration = Duration::from_mins(2);
 
-/// Everything that a start can be told.
+/// The options of a start.
 #[derive(Clone, Debug)]
 pub struct StartOptions {
     /// The root of the checkout.
@@ -58,14 +59,13 @@ impl StartOptions {
     }
 }
 
-/// Starts the stack and says by `report` what it does. One that runs is left as it is; one that is half dead is stopped
-/// first. Returns the state of the running stack.
+/// Starts the stack and reports each step. A running stack is kept; one that runs in part is stopped first. Returns the state of the running stack.
 ///
 /// # Errors
 /// Whatever kept it from starting. Everything that was started is stopped then.
 pub fn start(options: &StartOptions, report: &mut dyn FnMut(&str)) -> Result<State> {
     let directory = state_directory(&options.root);
-    fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
     let _lock = lock(&directory)?;
     let mut former = State::load(&directory)?;
     if let Some(state) = &former {
@@ -76,7 +76,7 @@ pub fn start(options: &StartOptions, report: &mut dyn FnMut(&str)) -> Result<Sta
                 return Ok(state.clone());
             }
             Condition::Running => {
-                report("every process runs, but the service is not ready: starting anew");
+                report("every process runs, but the service is not ready: restarting");
                 former = Some(stop_processes(state, &directory, report)?);
             }
             Condition::Broken(dead) => {
@@ -90,9 +90,9 @@ pub fn start(options: &StartOptions, report: &mut dyn FnMut(&str)) -> Result<Sta
 
 fn broken(dead: &[String]) -> String {
     if dead.is_empty() {
-        "the last start was cut off: starting anew".to_owned()
+        "the last start was interrupted: restarting".to_owned()
     } else {
-        format!("no longer running: {}; starting anew", dead.join(", "))
+        format!("no longer running: {}; restarting", dead.join(", "))
     }
 }
 
@@ -167,7 +167,7 @@ impl<'a> Starter<'a> {
 
         for (arguments, what) in [
             (vec!["migrate"], "migrating the database".to_owned()),
-            (vec!["partitions", "create", "--ahead", "2"], "making the partitions".to_owned()),
+            (vec!["partitions", "create", "--ahead", "2"], "creating the partitions".to_owned()),
             (vec!["codes", "fill", "--target", &target], format!("filling the pool with {target} codes")),
         ] {
             self.say("batch", &what);
@@ -181,7 +181,7 @@ impl<'a> Starter<'a> {
         let host = host::Host::start(&self.site, &self.host, &options)?;
         self.keep(host.into_process())?;
 
-        self.say("batch", "starting, a round every 30 s");
+        self.say("batch", "starting, every 30 s");
         let command = self.batch_rounds(environment, &target);
         let batch = self.site.spawn("batch", command, Signal::Term)?;
         self.keep(batch)?;

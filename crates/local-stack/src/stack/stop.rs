@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::state::{State, lock};
+use crate::state::{State, lock};
 
 /// The host finishes requests in flight for up to ten seconds.
 const GRACE: Duration = Duration::from_secs(12);

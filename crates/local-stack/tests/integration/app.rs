@@ -31,13 +31,13 @@ use crate::http::{Reply, send};
 const TEMPLATE: &str = "short_link_template";
 
 /// How long a test waits for a fact, such as a cache write that goes on after its answer.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Waits until `is_so`, or fails with what was waited for.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !is_so() {
-        assert!(Instant::now() < deadline, "not within {} s: {what}", PATIENCE.as_secs());
+        assert!(Instant::now() < deadline, "not within {} s: {what}", TIMEOUT.as_secs());
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -50,7 +50,7 @@ pub struct Servers {
     postgres: Postgres,
     _cache: Redis,
     _codes: Redis,
-    /// Postgres refuses to clone a template that another clone is being made from.
+    /// Postgres refuses to clone a template while another clone of it is in progress.
     cloning: Mutex<()>,
     next: AtomicU32,
 }
@@ -142,10 +142,10 @@ impl App {
         SocketAddr::from(([127, 0, 0, 1], self.host.get_or_init(start).port()))
     }
 
-    /// Starts the host and an instance of each component, for who has no time to wait for them later.
+    /// Starts the host and an instance of each component, for tests that cannot wait for them later.
     pub fn warm(&self) {
         assert_eq!(self.get("/v1/health").status, 200);
-        assert_eq!(self.get("/v1/shortlink/nobody-made-this").status, 404);
+        assert_eq!(self.get("/v1/shortlink/no-such-link").status, 404);
         assert_eq!(self.post("").status, 400);
     }
 
@@ -185,7 +185,7 @@ impl App {
 
     /// Waits until the components or the host have logged that text: a line may be written after the answer.
     pub fn wait_for_log(&self, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !self.log().contains(text) {
             assert!(Instant::now() < deadline, "{text:?} is not logged: {}", self.log());
             thread::sleep(Duration::from_millis(10));
@@ -213,7 +213,7 @@ impl App {
 
     /// Waits for an entry: what a look-up found is cached after its answer.
     pub fn wait_until_cached(&self, code: &str, is_it: impl Fn(&[u8]) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         // The key may hold something that is no text until then.
         let entry = || -> Option<Vec<u8>> {
             redis::cmd("GET").arg(format!("link:{code}")).query(&mut self.cache()).ok().flatten()
@@ -312,7 +312,7 @@ impl App {
         SERVERS.postgres.sql(&self.database, sql).unwrap()
     }
 
-    /// Stores a link to `https://<code>.example/` in Postgres alone: no cache write of a create can be under way.
+    /// Stores a link to `https://<code>.example/` in Postgres alone: no cache write of a create can be in flight.
     pub fn store(&self, code: &str) {
         let url = format!("https://{code}.example/");
         let sql = format!(

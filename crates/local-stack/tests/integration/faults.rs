@@ -23,7 +23,7 @@ use serde_json::json;
 use shortlink_local_stack::fault_proxy::{Fault, FaultProxy};
 
 use crate::{
-    app::{App, PATIENCE, SERVERS},
+    app::{App, SERVERS, TIMEOUT},
     http::Reply,
 };
 
@@ -94,7 +94,7 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 pub fn recovery(mut so: impl FnMut() -> bool) -> Duration {
     let began = Instant::now();
     while !so() {
-        assert!(began.elapsed() < PATIENCE, "it does not recover within {} s", PATIENCE.as_secs());
+        assert!(began.elapsed() < TIMEOUT, "it does not recover within {} s", TIMEOUT.as_secs());
         sleep(Duration::from_millis(20));
     }
     began.elapsed()
@@ -110,6 +110,28 @@ pub fn assert_skipped(proxy: &FaultProxy, what: &str, requests: u32, work: impl 
     assert!(attempts <= most, "{what}: {attempts} attempts for {requests} requests in {took:?}");
     took
 }
+
+/// SQL that takes a lock and keeps it, however slow this machine is, until [`RELEASE`] is run. [`LOCKS`] is needed first.
+pub fn keep_locked(lock: &str) -> String {
+    format!(
+        "begin; {lock};
+         do $$ begin
+             for round in 1..1200 loop
+                 exit when exists (select from public.released);
+                 perform pg_sleep(0.05);
+             end loop;
+         end $$; rollback"
+    )
+}
+
+pub const LOCKS: &str = "create table public.released (at timestamptz)";
+pub const RELEASE: &str = "insert into public.released values (now())";
+/// Locks the registry against everything.
+pub const LOCK_REGISTRY: &str = "lock table shortlink.short_code";
+/// How many sessions hold that lock.
+pub const REGISTRY_LOCKS: &str =
+    "select count(*) from pg_locks where mode = 'AccessExclusiveLock' and granted
+    and relation = 'shortlink.short_code'::regclass";
 
 /// For the table of `docs/reliability-tests.md`.
 pub fn measured(row: &str, took: Duration, recovery: Duration) {

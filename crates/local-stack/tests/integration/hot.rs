@@ -74,7 +74,7 @@ fn a_hot_link_is_over_when_it_expires() {
         let reply = app.get("/v1/shortlink/short");
         if reply.status != 302 {
             assert_eq!(reply.status, 410);
-            assert!(unix_millis() >= at, "it is over before its time");
+            assert!(unix_millis() >= at, "it expired early");
             break;
         }
         assert!(asked_at < at, "it leads on after its time");

@@ -117,7 +117,7 @@ fn a_component_reaches_no_host_that_its_manifest_does_not_name() {
 }
 
 #[test]
-fn resolve_is_never_told_where_the_codes_are() {
+fn resolve_gets_no_setting_of_the_codes_redis() {
     let manifest = crate::app::manifest();
     let resolve = manifest.split("[component.").filter(|part| part.starts_with("resolve"));
     assert!(resolve.clone().count() >= 2);

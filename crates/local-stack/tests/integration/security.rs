@@ -1,4 +1,4 @@
-//! What somebody who means harm can do, straight at the host and through nginx.
+//! Attacks, directly on the host and through nginx.
 
 mod answers;
 mod injection;

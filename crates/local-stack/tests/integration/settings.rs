@@ -1,4 +1,4 @@
-//! Settings reach the components, and bad ones are told to the operator alone.
+//! Settings reach the components, and bad ones are reported to the operator only.
 
 use std::net::Ipv6Addr;
 
@@ -8,7 +8,7 @@ use shortlink_local_stack::fault_proxy::FaultProxy;
 use crate::app::{App, SERVERS};
 
 #[test]
-fn a_bad_value_is_logged_by_name_and_told_to_nobody() {
+fn a_bad_value_is_logged_by_name_and_not_shown_to_callers() {
     let app = App::with(str::to_owned, &[("cache_ttl_seconds", "soon")]);
     for reply in [app.get("/v1/shortlink/x"), app.create(&json!({ "url": "https://example.com" }))] {
         assert_eq!(reply.status, 500);

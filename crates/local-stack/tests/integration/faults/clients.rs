@@ -79,7 +79,7 @@ fn raw_closed(app: &App, request: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Makes the registry's clock run so that the next month begins that many seconds from now.
+/// Sets the registry's clock so that the next month begins that many seconds from now.
 fn shift_clock(app: &App, seconds: u32) {
     app.sql(&format!(
         "create table shortlink.shift as select date_trunc('month', now() at time zone 'UTC') at time zone 'UTC'

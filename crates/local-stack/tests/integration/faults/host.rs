@@ -1,4 +1,4 @@
-//! The host: killed, told to end, and short of file descriptors.
+//! The host: killed, asked to stop, and short of file descriptors.
 
 use std::{
     fs,
@@ -16,7 +16,9 @@ use std::{
 use serde_json::json;
 use shortlink_local_stack::{Signal, host::Program};
 
-use super::{measured, own::Own, recovery, timed};
+use super::{
+    LOCK_REGISTRY, LOCKS, REGISTRY_LOCKS, RELEASE, keep_locked, measured, own::Own, recovery, timed,
+};
 use crate::{app::on_spin, http::parse};
 
 /// A create whose answer may never come.
@@ -74,7 +76,7 @@ fn under_load(own: &mut Own, prefix: &str, disturb: impl FnOnce(&mut Own)) -> (V
 }
 
 #[test]
-fn a_host_that_is_killed_or_told_to_end_under_load_loses_no_link() {
+fn a_host_that_is_killed_or_asked_to_stop_under_load_loses_no_link() {
     let mut own = Own::start();
     let (links, others) = under_load(&mut own, "killed", |own| {
         let mut host = own.host.take().unwrap();
@@ -99,30 +101,18 @@ fn a_host_that_is_killed_or_told_to_end_under_load_loses_no_link() {
     requests_in_flight_finish(&mut own);
 }
 
-/// Creates that wait for a lock in Postgres when the host is told to end are answered all the same; not by Spin, which
+/// Creates that wait for a lock in Postgres when the host is asked to stop are answered all the same; not by Spin, which
 /// closes their connections at once.
 fn requests_in_flight_finish(own: &mut Own) {
     let addr = own.addr();
     let postgres = own.postgres.take().unwrap();
     let mut host = own.host.take().unwrap();
+    let lock = keep_locked(LOCK_REGISTRY);
     thread::scope(|scope| {
-        postgres.sql("short_link", "create table public.told (at timestamptz)").unwrap();
-        // Until the host is told to end, and a moment longer.
-        let lock = "begin; lock table shortlink.short_code;
-            do $$ begin
-                for round in 1..1200 loop
-                    exit when exists (select from public.told);
-                    perform pg_sleep(0.05);
-                end loop;
-            end $$; select pg_sleep(0.3); rollback";
-        let holder = scope.spawn(|| postgres.sql("short_link", lock).unwrap());
+        postgres.sql("short_link", LOCKS).unwrap();
+        let holder = scope.spawn(|| postgres.sql("short_link", &lock).unwrap());
         let count = |sql: &str| postgres.sql("short_link", sql).unwrap().parse::<u32>().unwrap();
-        recovery(|| {
-            count(
-                "select count(*) from pg_locks where mode = 'AccessExclusiveLock' and granted
-            and relation = 'shortlink.short_code'::regclass",
-            ) > 0
-        });
+        recovery(|| count(REGISTRY_LOCKS) > 0);
         let create = scope.spawn(move || try_create(addr, "in-flight"));
         recovery(|| {
             count(
@@ -130,7 +120,7 @@ fn requests_in_flight_finish(own: &mut Own) {
             ) > 0
         });
         host.process().signal(Signal::Term);
-        postgres.sql("short_link", "insert into public.told values (now())").unwrap();
+        postgres.sql("short_link", RELEASE).unwrap();
         let answer = create.join().unwrap();
         // On a busy machine it may have waited for the lock for longer than its statement may.
         let is_finished = matches!(answer, Some(201 | 503)) || (on_spin() && answer.is_none());

@@ -5,7 +5,10 @@ use std::{thread, time::Duration};
 use serde_json::json;
 use shortlink_local_stack::fault_proxy::Fault;
 
-use super::{OUTAGES, Rig, assert_unavailable, measured, recovery, timed};
+use super::{
+    LOCK_REGISTRY, LOCKS, OUTAGES, REGISTRY_LOCKS, RELEASE, Rig, assert_unavailable, keep_locked, measured,
+    recovery, timed,
+};
 
 /// Three seconds are the budget; a slow machine may take longer, but never without a bound.
 const LIMIT: Duration = Duration::from_secs(8);
@@ -53,12 +56,12 @@ fn outage_and_return(faults: &[Fault]) {
 }
 
 #[test]
-fn while_postgres_is_away_cached_redirects_go_on_and_the_rest_is_told_to_come_back() {
+fn while_postgres_is_down_cached_redirects_work_and_other_requests_are_told_to_retry() {
     outage_and_return(&[OUTAGES[0], OUTAGES[1], OUTAGES[4]]);
 }
 
 #[test]
-fn while_postgres_hangs_cached_redirects_go_on_and_the_rest_is_told_to_come_back() {
+fn while_postgres_hangs_cached_redirects_work_and_other_requests_are_told_to_retry() {
     outage_and_return(&[OUTAGES[2], OUTAGES[3]]);
 }
 
@@ -119,23 +122,15 @@ fn a_postgres_with_too_many_connections_is_a_503() {
 /// Creates while somebody else holds the registry, and meanwhile does something. The registry is held until the answer
 /// is there, however slow this machine is.
 fn create_while_locked(rig: &Rig, meanwhile: impl FnOnce()) -> (crate::http::Reply, Duration) {
-    rig.app.sql("create table public.answered (at timestamptz)");
-    let keep_locked = "begin; lock table shortlink.short_code;
-        do $$ begin
-            for turn in 1..600 loop
-                exit when exists (select from public.answered);
-                perform pg_sleep(0.05);
-            end loop;
-        end $$; rollback";
-    let held = "select count(*) from pg_locks where mode = 'AccessExclusiveLock' and granted
-        and relation = 'shortlink.short_code'::regclass";
+    rig.app.sql(LOCKS);
+    let keep_locked = keep_locked(LOCK_REGISTRY);
     thread::scope(|scope| {
-        let holder = scope.spawn(|| rig.app.sql(keep_locked));
-        recovery(|| rig.app.count(held) > 0);
+        let holder = scope.spawn(|| rig.app.sql(&keep_locked));
+        recovery(|| rig.app.count(REGISTRY_LOCKS) > 0);
         let create = scope.spawn(|| timed(|| rig.app.create(&json!({ "url": "https://late.example" }))));
         meanwhile();
         let answer = create.join().unwrap();
-        rig.app.sql("insert into public.answered values (now())");
+        rig.app.sql(RELEASE);
         holder.join().unwrap();
         answer
     })

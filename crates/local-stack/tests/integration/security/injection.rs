@@ -1,4 +1,4 @@
-//! Bytes that would end a header, or make a second one, and headers that are too much.
+//! Bytes that would end a header or start a second one, and headers that are too long or too many.
 
 use std::collections::BTreeSet;
 

@@ -149,7 +149,7 @@ fn a_dependency_that_is_out_of_reach_is_not_described() {
 }
 
 #[test]
-fn a_wrong_password_is_not_told() {
+fn a_wrong_password_is_not_shown() {
     let wrong = "wrong-Passw0rd-of-the-operator";
     let app = App::with(
         str::to_owned,

@@ -177,7 +177,7 @@ fn no_error_is_kept() {
 }
 
 #[test]
-fn the_origin_of_one_client_is_not_told_to_another() {
+fn the_origin_of_one_client_is_not_sent_to_another() {
     let app = App::with(str::to_owned, &[("allowed_origins", "https://a.example, https://b.example")]);
     app.create(&json!({ "url": TARGET, "alias": "by-origin" })).code();
     let door = FrontDoor::before(&app);

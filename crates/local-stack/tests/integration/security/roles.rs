@@ -164,7 +164,7 @@ fn everybody_else_has_no_right_on_what_the_migrations_made() {
         union all select relname from pg_class where relnamespace = 'public'::regnamespace
         union all select proname from pg_proc where pronamespace = 'public'::regnamespace";
     assert_eq!(listed(in_public), none, "the schema `public` is used");
-    // What the next migration makes is closed to everybody as well.
+    // What the next migration creates is closed to everybody as well.
     let defaults = "select defaclrole::regrole, defaclobjtype, defaclacl from pg_default_acl";
     assert_eq!(listed(defaults), ["shortlink_batch|f|{shortlink_batch=X/shortlink_batch}"]);
 }
@@ -214,7 +214,7 @@ struct User {
     foreign: &'static [&'static [&'static str]],
 }
 
-/// Redis lets everybody run these, who is not logged in too.
+/// Redis lets everybody run these, even without a login.
 const EVERYBODY: [&str; 4] = ["auth", "hello", "quit", "reset"];
 
 #[test]

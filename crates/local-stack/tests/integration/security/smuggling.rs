@@ -20,7 +20,7 @@ struct Attack {
 const AT_ONCE: usize = 32;
 const CANARY: &str = "/v1/shortlink/smuggling-canary";
 
-/// The request to hide, with these headers too: it makes a link, so that its effect can be seen.
+/// The request to hide, with these headers too: it creates a link, so that its effect can be seen.
 fn hidden(headers: &str, alias: &str) -> String {
     let body = json!({ "url": "https://smuggled.example", "alias": alias }).to_string();
     format!(
@@ -104,7 +104,7 @@ const UNWANTED: [&str; 12] = [
     "GET /.well-known/spin/health",
 ];
 
-/// Every attack; `alias` makes the alias of the hidden request from the number of its attack.
+/// Every attack; `alias` gives the alias of the hidden request for the number of its attack.
 fn attacks(alias: impl Fn(usize) -> String) -> Vec<Attack> {
     let mut attacks = Vec::new();
     let mut add = |name: String, bytes: &dyn Fn(&str) -> Vec<u8>| {
@@ -206,7 +206,7 @@ fn created(prefix: &str) -> BTreeSet<String> {
 }
 
 fn canary() {
-    // Whichever test comes first makes it.
+    // Whichever test comes first creates it.
     let made = App::shared().create(&json!({ "url": "https://canary.example", "alias": "smuggling-canary" }));
     assert!(matches!(made.status, 201 | 409), "{}", made.body);
 }

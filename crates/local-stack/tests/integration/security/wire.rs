@@ -18,7 +18,7 @@ const SILENCE: Duration = Duration::from_millis(400);
 /// The header that asks a server to close the connection.
 const CLOSE: &[u8] = b"connection: close\r\n";
 /// How long an answer that has to come may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(12);
+const TIMEOUT: Duration = Duration::from_secs(12);
 
 static DOOR: LazyLock<FrontDoor> = LazyLock::new(|| FrontDoor::before(App::shared()));
 
@@ -60,7 +60,7 @@ impl Answers {
 /// Sends a request and reads what comes: at least an answer, and until the server closes the connection, where the request
 /// asks for that, or waits for more.
 pub fn exchange(addr: SocketAddr, bytes: &[u8]) -> Answers {
-    let answers = converse(addr, bytes, PATIENCE);
+    let answers = converse(addr, bytes, TIMEOUT);
     assert!(answers.whole, "an answer that was cut off, after {:?}", answers.heads);
     answers
 }
@@ -70,8 +70,8 @@ pub fn provoke(addr: SocketAddr, bytes: &[u8]) -> Answers {
     converse(addr, bytes, SILENCE)
 }
 
-/// `patience` is for the first byte.
-fn converse(addr: SocketAddr, bytes: &[u8], patience: Duration) -> Answers {
+/// `timeout` is for the first byte.
+fn converse(addr: SocketAddr, bytes: &[u8], timeout: Duration) -> Answers {
     let mut stream = TcpStream::connect(addr).expect("connect");
     stream.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
     // A server may refuse a request before it has read all of it.
@@ -81,12 +81,12 @@ fn converse(addr: SocketAddr, bytes: &[u8], patience: Duration) -> Answers {
     let (mut received, mut buffer) = (Vec::new(), [0; 16 * 1024]);
     let closed = loop {
         let answers = read(&received);
-        let patience = match answers.all.len() {
-            _ if received.is_empty() => patience,
+        let timeout = match answers.all.len() {
+            _ if received.is_empty() => timeout,
             1.. if answers.whole && !ends => SILENCE,
-            _ => PATIENCE,
+            _ => TIMEOUT,
         };
-        stream.set_read_timeout(Some(patience)).unwrap();
+        stream.set_read_timeout(Some(timeout)).unwrap();
         match stream.read(&mut buffer) {
             Ok(0) => break true,
             Ok(length) => received.extend_from_slice(&buffer[..length]),

@@ -13,7 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 pub(crate) struct RootCertificates(String);
 
 impl RootCertificates {
-    pub(super) fn from_pem(pem: String) -> Result<Self, String> {
+    pub(crate) fn from_pem(pem: String) -> Result<Self, String> {
         let mut found = false;
         for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
             let certificate = certificate.map_err(invalid)?;

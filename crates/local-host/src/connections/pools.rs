@@ -3,15 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
+use anyhow::Context;
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
 
-use super::client::Client;
 use super::tls::{self, RootCertificates};
-use crate::bindings::postgres::Error;
 
-/// Connections to one address, as in Spin. Who comes when all are out waits.
+/// Connections to one address, as in Spin. When all are in use, the next request waits.
 const CONNECTIONS_PER_POOL: usize = 64;
 /// Addresses to keep a pool for, as in Spin.
 const POOLS: usize = 16;
@@ -23,17 +22,16 @@ type Key = (String, Option<RootCertificates>);
 pub(crate) struct Pools(Mutex<HashMap<Key, Pool>>);
 
 impl Pools {
-    /// A connection to `address`, which `config` is the parsed form of.
-    pub(super) async fn get(
+    /// A connection to `address`, whose parsed form is `config`.
+    pub(crate) async fn get(
         &self,
         address: String,
         config: Config,
         root_ca: Option<RootCertificates>,
-    ) -> Result<Client, Error> {
-        let pool = self
-            .pool((address, root_ca), config)
-            .map_err(|error| connection_failed(error.context("establishing PostgreSQL connection pool")))?;
-        Ok(Client::new(pool.get().await.map_err(connection_failed)?))
+    ) -> anyhow::Result<Object> {
+        let pool =
+            self.pool((address, root_ca), config).context("establishing PostgreSQL connection pool")?;
+        Ok(pool.get().await?)
     }
 
     fn pool(&self, key: Key, config: Config) -> anyhow::Result<Pool> {
@@ -50,11 +48,6 @@ impl Pools {
         pools.insert(key, pool.clone());
         Ok(pool)
     }
-}
-
-/// Spin's text: the debug form of the chain of causes, with a stack backtrace where `RUST_BACKTRACE` asks for one.
-fn connection_failed(error: impl Into<anyhow::Error>) -> Error {
-    Error::ConnectionFailed(format!("{:?}", error.into()))
 }
 
 fn build(config: Config, root_ca: Option<&RootCertificates>) -> anyhow::Result<Pool> {
@@ -74,13 +67,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_connection_reads_as_in_spin() {
-        // Port 1 of this machine: nobody listens there.
+        // Nothing listens on port 1.
         let address = "host=127.0.0.1 port=1 user=u sslmode=disable";
         let config = address.parse().unwrap();
-        let Err(Error::ConnectionFailed(text)) = Pools::default().get(address.into(), config, None).await
-        else {
+        let Err(error) = Pools::default().get(address.into(), config, None).await else {
             panic!("it was not refused")
         };
+        let text = format!("{error:?}");
         let first = "Error occurred while creating a new object: error connecting to server";
         assert!(text.starts_with(first), "{text}");
         assert!(text.contains("\n\nCaused by:\n"), "{text}");

@@ -27,14 +27,14 @@ pub struct State {
     pub complete: bool,
 }
 
-/// How a stack is.
+/// Whether a stack runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// Nothing runs.
     Stopped,
     /// Every process runs.
     Running,
-    /// Some process has died, or the start was cut off; the names are those of the dead.
+    /// Some processes have died, or the start was interrupted. Holds the names of the dead ones.
     Broken(Vec<String>),
 }
 
@@ -48,7 +48,7 @@ impl State {
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map(Some).with_context(|| {
                 format!(
-                    "{} is damaged: end its processes by hand, then remove {}",
+                    "{} is damaged: stop its processes by hand, then remove {}",
                     path.display(),
                     directory.display()
                 )
@@ -106,7 +106,7 @@ pub(crate) fn lock(directory: &Path) -> Result<File> {
                 thread::sleep(Duration::from_millis(50));
             }
             Err(TryLockError::WouldBlock) => {
-                bail!("another local-stack command is at work on {}", directory.display())
+                bail!("another local-stack command is running on {}", directory.display())
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("cannot lock {}", path.display()));
@@ -122,7 +122,7 @@ fn file(directory: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::Signal;
+    use crate::signal::Signal;
 
     fn dead(name: &str) -> ProcessRecord {
         ProcessRecord {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_command_is_turned_away() {
+    fn a_second_command_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let held = lock(directory.path()).unwrap();
         assert!(lock(directory.path()).is_err());
