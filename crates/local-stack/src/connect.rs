@@ -35,8 +35,6 @@ pub fn spin_variables(
         ("redis_codes_password", secrets.app.clone()),
         ("redis_codes_database", "0".to_owned()),
         ("redis_codes_tls", mode),
-        // Whoever tries the service, or tests it, takes an alias again at once.
-        ("alias_quarantine_days", "0".to_owned()),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

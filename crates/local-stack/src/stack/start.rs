@@ -205,6 +205,8 @@ impl<'a> Starter<'a> {
                 variables.entry(name.to_lowercase()).or_insert_with(|| value.to_owned());
             }
         }
+        // Whoever tries the service takes an alias again at once.
+        variables.entry("alias_quarantine_days".to_owned()).or_insert_with(|| "0".to_owned());
         let own = |port| format!("localhost:{port},127.0.0.1:{port}");
         variables.entry("public_hosts".to_owned()).or_insert_with(|| format!("{},{}", own(proxy), own(api)));
         variables

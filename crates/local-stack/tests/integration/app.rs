@@ -124,6 +124,7 @@ impl App {
         servers.clone_database(&database);
         let mut values = spin_variables(servers.site.tls(), &servers.ports, &servers.secrets, &database);
         values.insert("hot_link_ttl_millis".into(), "0".into());
+        values.insert("alias_quarantine_days".into(), "0".into());
         for redis in ["redis_cache_database", "redis_codes_database"] {
             values.insert(redis.to_owned(), number.to_string());
         }

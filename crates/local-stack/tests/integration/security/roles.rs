@@ -32,7 +32,7 @@ fn neither_role_is_more_than_a_role_that_may_log_in() {
 }
 
 #[test]
-fn the_app_role_may_execute_seven_functions_and_nothing_else() {
+fn the_app_role_may_execute_its_functions_and_nothing_else() {
     // Every object of the database that is not Postgres's own, with every right that the role has on it.
     let rights = "
         with mine as (select oid, nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema')
