@@ -55,6 +55,8 @@ impl World {
         let mut options =
             host::Options::new(&site, ports.api, spin_variables(site.tls(), &behind, &secrets, DATABASE));
         options.manifest = manifest(&site)?;
+        // Aliases are created again as soon as they have expired.
+        options.variables.insert("alias_quarantine_days".to_owned(), "0".to_owned());
         let mut world = Self {
             program: host::Program::find()?,
             site,
