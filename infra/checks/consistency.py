@@ -152,6 +152,9 @@ def check_routes(root, manifest, report):
     for route in sorted(route for route in routes if ":" in route):
         if not any(re.search(link, route.replace(":code", "Ab3-_")) for link in links):
             report.fault("infra/local/nginx.conf", f"lacks a location for {route}")
+    reserved = names(root, "crates/core/src/alias.rs", r'"(\w+)"', r"const RESERVED[^;]*;[^;]*;")
+    found = names(root, "infra/local/nginx.conf", r"(\w+)", r"~\^/\((v1\|[^)]*)")
+    same("infra/local/nginx.conf", "reserved word", found, reserved, report)
     # Probes, health checks and what the collector leaves out.
     for path in sorted([*(root / "infra").rglob("*.tf"), *(root / "infra").rglob("*.y*ml")]):
         where = str(path.relative_to(root))

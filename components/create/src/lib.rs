@@ -132,7 +132,7 @@ async fn respond(request: Request) -> Result<Response, ErrorCode> {
     if request.path() != LINKS {
         return http::response(request.refuse(Answer::no_such_path()).await);
     }
-    match instance::state(&STATE, State::build).await {
+    match instance::state(&STATE, deadline, State::build).await {
         Ok(state) => state.respond(request, deadline).await,
         Err(answer) => http::response(request.refuse(answer).await),
     }

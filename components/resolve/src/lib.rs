@@ -77,7 +77,12 @@ impl State {
         })
     }
 
-    async fn respond(&self, request: Incoming, place: Place) -> Result<Response, ErrorCode> {
+    async fn respond(
+        &self,
+        request: Incoming,
+        place: Place,
+        deadline: Deadline,
+    ) -> Result<Response, ErrorCode> {
         let origin = request.origin(&self.origins);
         let answer = match request.verb() {
             Verb::Get => match place {
@@ -85,10 +90,10 @@ impl State {
                     let now = host::now();
                     match self.hot.get(&code, now) {
                         Some(hot) => return self.redirect_hot(&hot, now, origin.as_deref()),
-                        None => self.resolve(&code, now).await.unwrap_or_else(|refusal| refusal),
+                        None => self.resolve(&code, now, deadline).await.unwrap_or_else(|refusal| refusal),
                     }
                 }
-                Place::Preview(code) => self.preview(&code).await,
+                Place::Preview(code) => self.preview(&code, deadline).await,
                 Place::NoCode(error) => answers::not_a_code(error),
             },
             Verb::Options => Answer::options(METHODS),
@@ -98,8 +103,8 @@ impl State {
     }
 
     /// The answer for a code that is not in the instance's memory.
-    async fn resolve(&self, code: &Code, asked: Timestamp) -> Result<Answer, Answer> {
-        let store = MemoryFirst { hot: &self.hot, asked, store: self.store.until(Deadline::after(BUDGET)) };
+    async fn resolve(&self, code: &Code, asked: Timestamp, deadline: Deadline) -> Result<Answer, Answer> {
+        let store = MemoryFirst { hot: &self.hot, asked, store: self.store.until(deadline) };
         let lookup = resolve_link(code, asked, self.caching.cache_ttl, &self.cache, &store).await;
         match lookup.map_err(|error| Answer::store_failed("resolve", &error))? {
             Lookup::Live(link) => {
@@ -119,8 +124,8 @@ impl State {
     }
 
     /// What the link of a code is. Only Postgres knows all of it.
-    async fn preview(&self, code: &Code) -> Answer {
-        match self.store.until(Deadline::after(BUDGET)).preview(code).await {
+    async fn preview(&self, code: &Code, deadline: Deadline) -> Answer {
+        match self.store.until(deadline).preview(code).await {
             Ok(Preview::Live(link)) => answers::preview(code, &link),
             Ok(Preview::Expired) => answers::expired(),
             Ok(Preview::Unknown) => answers::unknown(),
@@ -172,13 +177,14 @@ impl<S: LinkStore> LinkStore for MemoryFirst<'_, S> {
 
 /// Answers a request.
 async fn respond(request: Request) -> Result<Response, ErrorCode> {
+    let deadline = Deadline::after(BUDGET);
     let request = Incoming::new(request);
     let path = request.path();
     let Some(place) = Place::at(&path) else {
         return http::response(request.refuse(Answer::no_such_path()).await);
     };
-    match instance::state(&STATE, State::build).await {
-        Ok(state) => state.respond(request, place).await,
+    match instance::state(&STATE, deadline, State::build).await {
+        Ok(state) => state.respond(request, place, deadline).await,
         Err(answer) => http::response(answer),
     }
 }

@@ -77,7 +77,7 @@ impl<Q: Clone + PartialEq + 'static, A: Clone + 'static> Batch<Q, A> {
     /// its own time.
     ///
     /// # Errors
-    /// [`Unanswered`]; [`Unanswered::NotAsked`] when the statements before it took until `deadline`.
+    /// [`Unanswered`]; [`Unanswered::NotAsked`] when it is past `deadline`, or the statements before it took until then.
     pub async fn ask<W>(self: &Rc<Self>, question: Q, deadline: Deadline, work: W) -> Result<A, Unanswered>
     where
         W: AsyncFn(Vec<Q>) -> Vec<A> + 'static,
@@ -93,6 +93,9 @@ impl<Q: Clone + PartialEq + 'static, A: Clone + 'static> Batch<Q, A> {
                 self.wait(&waiting.ticket, deadline).await?;
                 continue;
             };
+            if deadline.has_passed() {
+                return Err(Unanswered::NotAsked);
+            }
             self.ask_some(permit, &work).await;
             if let Some(answer) = waiting.ticket.answer.get() {
                 // This request has its answer; the others need not wait until one of them is woken.
@@ -226,6 +229,18 @@ mod tests {
             assert!(waited < SECOND / 2, "{waited:?}");
         });
         assert_eq!(*sizes.borrow(), [1]);
+    }
+
+    #[test]
+    fn a_question_that_comes_after_its_deadline_is_never_asked_and_holds_up_no_other() {
+        let (batch, sizes) = batch();
+        run(async {
+            let deadline = Deadline::after(SECOND);
+            sleep(SECOND).await;
+            let asked = async |_: Vec<u32>| unreachable!("asked after its deadline");
+            assert_eq!(batch.ask(1, deadline, asked).await, Err(Unanswered::NotAsked));
+            assert_eq!(double(&batch, &sizes, 2).await, Ok(4));
+        });
     }
 
     #[test]

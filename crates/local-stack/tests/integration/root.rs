@@ -64,6 +64,19 @@ fn the_front_door_keeps_one_entry_for_all_paths_of_a_link() {
 }
 
 #[test]
+fn a_link_whose_code_is_a_word_of_the_service_shares_no_entry_with_its_path() {
+    let app = App::shared();
+    let door = FrontDoor::before(app);
+    // As a version before may have stored it.
+    app.store("login");
+    for _ in 0..2 {
+        assert_eq!(door.get("/v1/shortlink/login").status, 302);
+        assert_eq!(door.get("/login").status, 404);
+        assert_eq!(door.get("/login/?x").status, 404);
+    }
+}
+
+#[test]
 fn what_is_no_code_is_no_path_at_the_root() {
     let app = App::shared();
     let door = FrontDoor::before(app);

@@ -144,8 +144,46 @@ fn the_app_creates_the_partition_of_this_month_and_of_no_other() {
     let mut postgres = app.postgres_as_app();
     let name: String = postgres.query_one("select shortlink.create_current_partition()", &[]).unwrap().get(0);
     assert_eq!(name, chrono::Utc::now().format("short_link_%Y%m").to_string());
-    let other = postgres.query("select shortlink.create_short_link_partition(now())", &[]).unwrap_err();
-    assert_eq!(other.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{other}");
+    for other in ["now() + interval '1 month'", "now() - interval '1 month'", "'2000-01-01'"] {
+        let sql = format!("select shortlink.create_short_link_partition({other})");
+        let error = postgres.query(&sql, &[]).unwrap_err();
+        assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{error}");
+    }
+}
+
+#[test]
+fn the_statements_of_version_0_1_0_still_work() {
+    let app = App::own();
+    app.sql(&chrono::Utc::now().format("drop table shortlink.short_link_%Y%m").to_string());
+    let mut postgres = app.postgres_as_app();
+    let create = "select from shortlink.create_short_link(
+        $1, 'https://example.com/', timestamptz 'epoch' + $2::bigint * interval '1 millisecond', true)";
+    let future = crate::app::unix_millis() + 86_400_000;
+    let missing = postgres.query(create, &[&"old", &future]).unwrap_err();
+    assert_eq!(missing.code(), Some(&SqlState::CHECK_VIOLATION), "{missing}");
+    postgres.query("select shortlink.create_short_link_partition(now())", &[]).unwrap();
+    assert_eq!(postgres.query(create, &[&"old", &future]).unwrap().len(), 1);
+    assert_eq!(postgres.query(create, &[&"old", &future]).unwrap().len(), 0);
+    let several = "select from shortlink.create_short_links($1, $2, $3, $4)";
+    let (codes, urls) = (vec!["old", "new"], vec![URL; 2]);
+    let rows = postgres.query(several, &[&codes, &urls, &vec![future; 2], &vec![1_i32; 2]]).unwrap();
+    assert_eq!(rows.len(), 2, "one for the statement and one for the first code, which is taken");
+    let found: Vec<Option<String>> =
+        postgres.query_one("select shortlink.resolve_short_links($1)", &[&codes]).unwrap().get(0);
+    assert!(found.iter().flatten().all(|link| link.ends_with(URL)), "{found:?}");
+    assert_eq!(found.len(), 2);
+}
+
+#[test]
+fn no_quarantine_frees_the_code_of_a_live_link() {
+    let app = App::own();
+    assert_eq!(create(&app, "victim", URL, "1 day"), Ok(1));
+    let mut postgres = app.postgres_as_app();
+    let sql = "select from shortlink.create_short_link('victim', 'https://evil.example/', now() + interval '1 day', true, -36500)";
+    assert_eq!(postgres.query(sql, &[]).unwrap().len(), 0);
+    let sql = "select shortlink.create_all_short_links('{victim}', '{https://evil.example/}', '{null}', '{1}', -36500)";
+    let error = postgres.query(sql, &[]).unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::UNIQUE_VIOLATION), "{error}");
 }
 
 const ZONES: [&str; 8] = [

@@ -100,7 +100,9 @@ impl<S: Server> Postgres<S> {
         if self.unreachable.is_active() {
             return Err(Failure::Unavailable("skipped after a failure".into()));
         }
-        let deadline = deadline.min(Deadline::after(BUDGET));
+        let longest = Deadline::after(BUDGET);
+        let is_cut = deadline < longest;
+        let deadline = deadline.min(longest);
         let answer = within(deadline, async {
             let lease = self.lease().await.map_err(|error| self.failure(error).0)?;
             let result = statement(&lease.connection).await.map_err(|error| self.failure(error));
@@ -111,7 +113,10 @@ impl<S: Server> Postgres<S> {
             result.map_err(|(failure, _)| failure)
         });
         let Some(result) = answer.await else {
-            self.unreachable.start(COOLDOWN);
+            // A statement that had less time than others says nothing of the server.
+            if !is_cut {
+                self.unreachable.start(COOLDOWN);
+            }
             return Err(Failure::Unavailable("no answer in time".into()));
         };
         result
@@ -287,6 +292,8 @@ mod tests {
                 assert!(never.await.is_err());
                 let took = monotonic().checked_sub(begun).unwrap();
                 assert!(took >= expected && took <= expected + Duration::from_millis(10), "{took:?}");
+                server.answer(Answer::Rows(1));
+                assert_eq!(statement(&postgres).await.is_err(), expected == BUDGET, "whether it is skipped");
             });
         }
     }

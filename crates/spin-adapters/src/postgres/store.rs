@@ -1,9 +1,8 @@
 //! The durable record of links, in Postgres. What the requests of an instance ask at the same time goes into one statement;
-//! when one link may be the reason that it failed, each is tried alone.
+//! when one link may be the reason that it failed, each request tries its own alone.
 
-use std::{rc::Rc, time::Duration};
+use std::{rc::Rc, slice::from_ref, time::Duration};
 
-use futures::future::join_all;
 use shortlink_core::{
     Code, Expiry, Link, Lookup, NewLink, TargetUrl, Timestamp,
     ports::{Claim, LinkStore, StoreError},
@@ -40,9 +39,12 @@ const SEQUENCE_BUDGET: Duration = Duration::from_secs(4);
 /// The links in Postgres.
 pub struct PostgresStore<S: Server = Spin> {
     links: Rc<Links<S>>,
-    creates: Rc<Batch<NewLink, Result<Claim, Failure>>>,
-    lookups: Rc<Batch<Code, Result<Lookup, StoreError>>>,
+    creates: Rc<Batch<NewLink, Shared<Result<Claim, Failure>>>>,
+    lookups: Rc<Batch<Code, Shared<Result<Lookup, StoreError>>>>,
 }
+
+/// What a statement for several requests says of one of them; `None` when it failed, perhaps because of another one.
+type Shared<T> = Option<T>;
 
 /// The same for one request: no statement begins after its deadline.
 pub struct UntilDeadline<'a, S: Server> {
@@ -86,7 +88,7 @@ impl<S: Server + 'static> PostgresStore<S> {
             links: Rc::new(Links { postgres, quarantine_days }),
             creates: Batch::new(MOST_CREATES, |_| false),
             // A missing link may have been created since; a live one stays what it is.
-            lookups: Batch::new(MOST_LOOKUPS, |lookup| matches!(lookup, Ok(Lookup::Live(_)))),
+            lookups: Batch::new(MOST_LOOKUPS, |lookup| matches!(lookup, Some(Ok(Lookup::Live(_))))),
         }
     }
 
@@ -107,6 +109,14 @@ impl<S: Server + 'static> PostgresStore<S> {
 }
 
 impl<S: Server + 'static> UntilDeadline<'_, S> {
+    /// The deadline of statements for this request alone, if they may still begin. It waits for no other request then.
+    fn alone(&self) -> Result<Deadline, StoreError> {
+        if self.deadline.has_passed() {
+            return Err(unanswered(Unanswered::NotAsked));
+        }
+        Ok(Deadline::after(SEQUENCE_BUDGET))
+    }
+
     /// What may be shown to everybody of the link that a code leads to.
     ///
     /// # Errors
@@ -140,14 +150,23 @@ impl<S: Server + 'static> LinkStore for UntilDeadline<'_, S> {
     async fn create(&self, link: &NewLink) -> Result<Claim, StoreError> {
         let links = self.store.links.clone();
         let create = async move |new| links.create_all(new).await;
-        let claim = self.store.creates.ask(link.clone(), self.deadline, create).await;
-        claim.map_err(unanswered)?.map_err(Failure::into_store_error)
+        let shared = self.store.creates.ask(link.clone(), self.deadline, create).await.map_err(unanswered)?;
+        let claim = match shared {
+            Some(claim) => claim,
+            None => self.store.links.create_alone(link, self.alone()?).await,
+        };
+        claim.map_err(Failure::into_store_error)
     }
 
     async fn find(&self, code: &Code) -> Result<Lookup, StoreError> {
         let links = self.store.links.clone();
         let find = async move |codes| links.find_all(codes).await;
-        self.store.lookups.ask(code.clone(), self.deadline, find).await.map_err(unanswered)?
+        let shared = self.store.lookups.ask(code.clone(), self.deadline, find).await.map_err(unanswered)?;
+        if let Some(lookup) = shared {
+            return lookup;
+        }
+        let found = self.store.links.find(from_ref(code), self.alone()?).await;
+        found.map_err(Failure::into_store_error)?.pop().unwrap_or_else(|| Err(no_answer()))
     }
 }
 
@@ -159,17 +178,17 @@ fn unanswered(reason: Unanswered) -> StoreError {
 }
 
 impl<S: Server> Links<S> {
-    async fn create_all(&self, links: Vec<NewLink>) -> Vec<Result<Claim, Failure>> {
+    async fn create_all(&self, links: Vec<NewLink>) -> Vec<Shared<Result<Claim, Failure>>> {
         let deadline = Deadline::after(SEQUENCE_BUDGET);
-        if links.len() > 1 {
-            match self.create_together(&links, deadline).await {
-                Ok(()) => return vec![Ok(Claim::Created); links.len()],
-                Err(failure) if failure.may_be_of_one() => {}
-                Err(failure) => return vec![Err(failure); links.len()],
-            }
+        if let [link] = links.as_slice() {
+            return vec![Some(self.create_alone(link, deadline).await)];
         }
-        // At once, so that a link that waits for a lock holds up no other.
-        join_all(links.iter().map(|link| self.create_alone(link, deadline))).await
+        let claim = match self.create_together(&links, deadline).await {
+            Ok(()) => Some(Ok(Claim::Created)),
+            Err(failure) if failure.may_be_of_one() => None,
+            Err(failure) => Some(Err(failure)),
+        };
+        vec![claim; links.len()]
     }
 
     async fn create_together(&self, links: &[NewLink], deadline: Deadline) -> Result<(), Failure> {
@@ -210,26 +229,20 @@ impl<S: Server> Links<S> {
         }
     }
 
-    async fn find_all(&self, codes: Vec<Code>) -> Vec<Result<Lookup, StoreError>> {
-        let deadline = Deadline::after(SEQUENCE_BUDGET);
+    async fn find_all(&self, codes: Vec<Code>) -> Vec<Shared<Result<Lookup, StoreError>>> {
         let mut distinct = codes.clone();
         distinct.sort();
         distinct.dedup();
-        let found = match self.find(&distinct, deadline).await {
-            Err(failure) if failure.may_be_of_one() && distinct.len() > 1 => {
-                let alone = async |code: &Code| {
-                    let found = self.find(std::slice::from_ref(code), deadline).await;
-                    found.unwrap_or_else(|failure| vec![Err(failure.into_store_error())])
-                };
-                join_all(distinct.iter().map(alone)).await.into_iter().flatten().collect()
-            }
-            found => found.unwrap_or_else(|failure| vec![Err(failure.into_store_error()); distinct.len()]),
+        let found = match self.find(&distinct, Deadline::after(SEQUENCE_BUDGET)).await {
+            Ok(found) => found,
+            Err(failure) if failure.may_be_of_one() && distinct.len() > 1 => return vec![None; codes.len()],
+            Err(failure) => vec![Err(failure.into_store_error()); distinct.len()],
         };
         let answer = |code| {
             let position = distinct.binary_search(code).ok()?;
             found.get(position).cloned()
         };
-        codes.iter().map(|code| answer(code).unwrap_or_else(|| Err(no_answer()))).collect()
+        codes.iter().map(|code| Some(answer(code).unwrap_or_else(|| Err(no_answer())))).collect()
     }
 
     async fn find(
@@ -305,6 +318,7 @@ fn read(code: &Code, found: Option<&str>) -> Result<Lookup, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use futures::future::join_all;
     use shortlink_guest::host::{monotonic, simulated::run};
 
     use super::*;
@@ -394,15 +408,25 @@ mod tests {
             }
             Answer::Rows(1)
         });
+        let begun = monotonic();
         let claims = run(async {
             let store = store(&server);
-            join_all((0..6).map(|number| create(&store, number))).await
+            let timed = async |number| {
+                let claim = create(&store, number).await;
+                (claim, monotonic().checked_sub(begun).unwrap())
+            };
+            let claims = join_all((0..6).map(timed)).await;
+            // The server is not taken for one that cannot be reached.
+            assert_eq!(create(&store, 6).await, Ok(Claim::Created));
+            claims
         });
-        for (number, claim) in claims.iter().enumerate() {
+        for (number, (claim, took)) in claims.iter().enumerate() {
             if number == 3 {
                 assert!(matches!(claim, Err(StoreError::Unavailable(_))), "{claim:?}");
             } else {
                 assert_eq!(*claim, Ok(Claim::Created), "{number}");
+                // The shared statement's time, and not that of the locked alias alone.
+                assert!(*took < Duration::from_secs(3), "{number}: {took:?}");
             }
         }
     }

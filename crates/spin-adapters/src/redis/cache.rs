@@ -23,10 +23,10 @@ impl RedisCache {
         Self(Rc::new(redis))
     }
 
-    /// Whether the cache answers and accepts entries. The command changes nothing: `XX` replaces what is there, and no
-    /// link has this key.
+    /// Whether the cache answers and accepts entries. The command changes nothing: `XX` replaces what is there, and a
+    /// point is no code.
     pub async fn is_writable(&self) -> bool {
-        let arguments = ["link:-", "-", "XX", "PX", "1"].map(|word| binary(word.into()));
+        let arguments = ["link:.", "-", "XX", "PX", "1"].map(|word| binary(word.into()));
         self.0.execute("SET", arguments.into(), Cooldowns::Ignore).await.is_some()
     }
 }

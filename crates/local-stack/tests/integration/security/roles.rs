@@ -79,6 +79,7 @@ fn the_app_role_may_execute_its_functions_and_nothing_else() {
             "function shortlink.create_current_partition()",
             "function shortlink.create_short_link(text,text,timestamp with time zone,boolean)",
             "function shortlink.create_short_link(text,text,timestamp with time zone,boolean,integer)",
+            "function shortlink.create_short_link_partition(timestamp with time zone)",
             "function shortlink.create_short_links(text[],text[],bigint[],integer[])",
             "function shortlink.preview_short_link(text)",
             "function shortlink.resolve_short_link(text)",
