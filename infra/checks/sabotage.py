@@ -104,6 +104,7 @@ ACTS = [
 COPIED = [
     "infra", "spin.toml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".dockerignore", "native-batch/src/metrics.rs", "docs",
     "README.md", "Makefile", "wit", "components", "migrations", "fuzz/Cargo.toml", "crates/local-stack/src",
+    "crates/core/src/alias.rs",
 ]
 
 

@@ -16,10 +16,13 @@
 mod bindings;
 mod readiness;
 
+use std::time::Duration;
+
 use futures::future::join3;
 use serde::Serialize;
 use shortlink_guest::{
     answer::Answer,
+    deadline::Deadline,
     http::{self, Incoming, Verb},
     instance::{self, Slot},
     log,
@@ -36,6 +39,8 @@ use readiness::Findings;
 const LIVE_PATH: &str = "/v1/health";
 const READY_PATH: &str = "/v1/health/ready";
 const METHODS: &str = "GET, HEAD";
+/// How long the settings may take. The checks take 4 s at most, and a front door waits for 15 s.
+const SETTINGS_BUDGET: Duration = Duration::from_secs(10);
 
 struct State {
     cache: RedisCache,
@@ -75,7 +80,7 @@ impl State {
 }
 
 async fn ready() -> Answer {
-    match instance::state(&STATE, State::build).await {
+    match instance::state(&STATE, Deadline::after(SETTINGS_BUDGET), State::build).await {
         Ok(state) => {
             let findings = state.check().await;
             if let Err(failure) = &findings.partition {

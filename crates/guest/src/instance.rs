@@ -24,11 +24,11 @@ pub async fn state<T>(
     if let Some(state) = slot.with(|slot| slot.get().cloned()) {
         return Ok(state);
     }
-    let Some(built) = within(deadline, build()).await else {
+    let Some(result) = within(deadline, build()).await else {
         log::failure("configure", "the provider of variables took until the request's deadline");
         return Err(Answer::unavailable());
     };
-    match built {
+    match result {
         Ok(state) => Ok(slot.with(|slot| slot.get_or_init(|| Rc::new(state)).clone())),
         Err(error) => {
             log::failure("configure", &error.to_string());
