@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The variables as the local stack sets them.
-const DEFAULTS: [(&str, &str); 22] = [
+const DEFAULTS: [(&str, &str); 24] = [
     ("allowed_origins", "*"),
     ("cache_ttl_seconds", "3600"),
     ("default_ttl_days", "14"),

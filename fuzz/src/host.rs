@@ -51,6 +51,11 @@ pub fn addresses(data: &[u8]) {
     for (index, host) in config.get_hosts().iter().enumerate() {
         let Host::Tcp(name) = host else { panic!("{host:?} was permitted") };
         let port = config.get_ports().get(index).or(config.get_ports().first()).copied();
-        assert!(allowed.host("postgres", name, port), "{name} {port:?} was permitted by {entries:?}");
+        // What is no host is never reached, whatever Spin makes of its text.
+        let is_host = url::Host::parse(name).is_ok();
+        assert!(
+            !is_host || allowed.host("postgres", name, port),
+            "{name} {port:?} was permitted by {entries:?}"
+        );
     }
 }

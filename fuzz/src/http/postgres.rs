@@ -12,6 +12,7 @@ use super::{
 
 const TEXT: u32 = 25;
 const BOOL: u32 = 16;
+const INT4: u32 = 23;
 const INT8: u32 = 20;
 const TEXT_ARRAY: u32 = 1009;
 const READY: &[u8] = b"Z\0\0\0\x05I";
@@ -85,7 +86,7 @@ fn told_apart(parse: &[u8]) -> Statement {
 
 fn description(statement: Statement) -> Vec<u8> {
     let (parameters, column) = match statement {
-        Statement::Create => (&[TEXT, TEXT, INT8, BOOL][..], None),
+        Statement::Create => (&[TEXT, TEXT, INT8, BOOL, INT4][..], None),
         Statement::Resolve => (&[TEXT_ARRAY][..], Some(TEXT_ARRAY)),
         Statement::Other => (&[][..], None),
     };
