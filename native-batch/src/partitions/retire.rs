@@ -1,8 +1,8 @@
 //! Drops one partition, in steps that can be interrupted anywhere and repeated:
 //!
-//! 1. look once more for a link that is still needed, with the partition locked against writes, and mark it;
-//! 2. delete its entries in the registry, in chunks;
-//! 3. detach it concurrently: look-ups in flight still see it, later ones do not;
+//! 1. look once more for a link that is still needed, with the partition locked against writes;
+//! 2. delete its entries in the registry, in chunks, which may take minutes;
+//! 3. look again, and mark the partition as one that the batch drops: from here on a detach is the batch's own. Then detach it concurrently: look-ups in flight still see it, later ones do not;
 //! 4. look a last time, under an exclusive lock, and drop it. Should a link be needed after all, attach it again.
 //!
 //! An entry in the registry is deleted only if it still points to the expired link: a code that has been taken again
@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use chrono::SecondsFormat;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
 
 use super::catalog::{LastExpiry, Partition, Place};
 use crate::cli::Grace;
@@ -26,10 +27,13 @@ pub async fn retire(client: &mut Client, partition: &Partition, grace: Grace) ->
     let name = &partition.name;
     match partition.place {
         Place::Attached => {
-            if !mark(client, name, grace).await? {
+            if !look(client, name, grace, Mark::No).await? {
                 return Ok(false);
             }
             forget_codes(client, name).await.context("cannot clear the registry")?;
+            if !look(client, name, grace, Mark::Dropping).await? {
+                return Ok(false);
+            }
             if let Err(error) = detach(client, name).await {
                 // Still attached, perhaps: then nothing of the drop has begun that an operator's detach could be taken for.
                 cancel(client, name).await?;
@@ -55,7 +59,15 @@ pub async fn cancel(client: &Client, name: &str) -> Result<()> {
     Ok(())
 }
 
-async fn mark(client: &mut Client, name: &str, grace: Grace) -> Result<bool> {
+/// Whether a look marks the partition as one that the batch drops.
+#[derive(PartialEq, Eq)]
+enum Mark {
+    No,
+    Dropping,
+}
+
+/// Whether no link in the partition is needed any more.
+async fn look(client: &mut Client, name: &str, grace: Grace, mark: Mark) -> Result<bool> {
     let work = async {
         let transaction = client.transaction().await?;
         transaction.batch_execute(&format!("lock table shortlink.{name} in share mode")).await?;
@@ -63,11 +75,13 @@ async fn mark(client: &mut Client, name: &str, grace: Grace) -> Result<bool> {
         let last: LastExpiry = transaction.query_one(&sql, &[]).await?.get(0);
         let sql =
             "insert into shortlink.closed_partition as known (partition_name, last_expiry, drop_started_at)
-                   values ($1, $2, case when $2::timestamptz + make_interval(days => $3) <= now() then now() end)
+                   values ($1, $2, case when $4 and $2::timestamptz + make_interval(days => $3) <= now() then now() end)
                    on conflict (partition_name) do update
                        set last_expiry = excluded.last_expiry, drop_started_at = excluded.drop_started_at
-                   returning drop_started_at is not null";
-        let is_due = transaction.query_one(sql, &[&name, &last, &i32::from(grace.days)]).await?.get(0);
+                   returning $2::timestamptz + make_interval(days => $3) <= now()";
+        let parameters: [&(dyn ToSql + Sync); 4] =
+            [&name, &last, &i32::from(grace.days), &(mark == Mark::Dropping)];
+        let is_due = transaction.query_one(sql, &parameters).await?.get(0);
         transaction.commit().await?;
         Ok::<_, tokio_postgres::Error>(is_due)
     };

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::app::App;
+use crate::faults::{LOCKS, RELEASE, keep_locked, recovery};
 
 fn partitions(app: &App) -> Vec<String> {
     let listed = app.batch(&["--json", "partitions", "list"]).success_json();
@@ -174,6 +175,36 @@ fn a_drop_that_the_batch_began_is_finished_wherever_it_stopped() {
         assert_eq!(app.sql(&format!("select to_regclass('shortlink.{partition}')")), "");
         assert_eq!(app.count("select count(*) from shortlink.closed_partition"), 0);
     }
+}
+
+#[test]
+fn a_batch_that_is_killed_while_it_clears_the_registry_has_not_begun_the_drop() {
+    let app = App::own();
+    let partition = add_expired_month(&app, "2024-01");
+    app.sql(LOCKS);
+    let keep_locked = keep_locked("select from shortlink.short_code for update");
+    std::thread::scope(|scope| {
+        let holder = scope.spawn(|| app.sql(&keep_locked));
+        let sleeping = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'";
+        recovery(|| app.count(sleeping) > 0);
+        let mut batch =
+            app.batch_command(&["partitions", "drop", "--expired", "--grace", "30"]).spawn().unwrap();
+        let waiting = "select count(*) from pg_stat_activity where datname = current_database()
+            and wait_event_type = 'Lock' and query like 'delete from shortlink.short_code%'";
+        recovery(|| app.count(waiting) > 0);
+        batch.kill().unwrap();
+        batch.wait().unwrap();
+        app.sql(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'shortlink_batch'
+            and datname = current_database()",
+        );
+        app.sql(RELEASE);
+        holder.join().unwrap();
+    });
+    // So an operator may detach it, and it stays.
+    detach(&app, &partition);
+    drop_expired(&app);
+    assert_eq!(app.sql(&format!("select to_regclass('shortlink.{partition}') is not null")), "t");
 }
 
 #[test]
