@@ -29,7 +29,7 @@ pub struct Limit {
 /// The two limits of the front door. A redirect that nginx answers from its cache is never limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Creating links: `SHORT_LINK_CREATE_RATE` (5000, or `off`) and `SHORT_LINK_CREATE_BURST` (5000).
+    /// Creating links, and everything below `/v1/links`: `SHORT_LINK_CREATE_RATE` (5000, or `off`) and `SHORT_LINK_CREATE_BURST` (5000).
     pub create: Limit,
     /// Redirects and readiness checks that the components must answer: `SHORT_LINK_MISS_RATE` (20000, or `off`) and
     /// `SHORT_LINK_MISS_BURST` (20000).
@@ -201,7 +201,7 @@ fn configuration(site: &Site, options: &Options) -> Result<String> {
             ("port", &options.port.to_string()),
             ("upstream", &options.upstream.to_string()),
             ("access_log", &access_log),
-            ("create_zone", &create.zone("create", "$creating_client")),
+            ("create_zone", &create.zone("create", "$limited_client")),
             ("create_limit", &create.use_of("create")),
             ("miss_zone", &miss.zone("miss", "$http_x_forwarded_for")),
             ("miss_limit", &miss.use_of("miss")),
