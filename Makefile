@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 STACK := $(TARGET)/release/local-stack
 
-GUESTS := -p shortlink-create -p shortlink-resolve -p shortlink-health
+GUESTS := -p shortlink-create -p shortlink-resolve -p shortlink-manage -p shortlink-health
 COMPONENTS := build --profile component --target wasm32-wasip2 $(GUESTS)
 SERVERS := -p shortlink-local-host -p shortlink-batch -p shortlink-local-stack
 # What the rules of short-link must not depend on.

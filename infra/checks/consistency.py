@@ -38,7 +38,7 @@ CONNECTIONS = [    # a component of an instance may hold 64 to Postgres
 ROLES = [
     ("infra/deploy/roles.sql", r"'shortlink_(\w+)'", r"create role %I login'[^]]*"),
     ("infra/deploy/roles.sql", r"'shortlink_(\w+)'", r"create role %I login in role[^]]*"),
-    ("infra/deploy/secrets.tf", r'"postgres_(\w+)"', r"^  users = .*"),
+    ("infra/deploy/secrets.tf", r'"postgres_(\w+)"', r"^  users = \[[^]]*"),
     ("infra/local/docker-compose.yml", r"SHORTLINK_(\w+)_PASSWORD:", r"^  roles:\n(?:    .*\n)+"),
     ("crates/local-stack/src/postgres.rs", r"'shortlink_(\w+)'", r"array\[[^]]*"),
     ("migrations/README.md", r"create role shortlink_(\w+)"),
@@ -55,6 +55,13 @@ REDIS_PASSWORDS = [
     ("infra/local/compose-secrets", r"SHORTLINK_(\w+)_PASSWORD", r"for name in .*"),
     ("crates/local-stack/src/redis.rs", r'"(\w+)_password"'),
     ("docs/running.md", r"`(\w+)_password`"),
+]
+BATCH = "infra/kubernetes/batch/cronjob.yaml infra/kubernetes/batch-loop/deployment.yaml infra/deploy/batch.tf crates/local-stack/src/connect.rs"
+SERVERS_OF_THE_BATCH = [
+    (file, rf"\b(DATABASE|REDIS_[A-Z]+)_{what}\b") for what, more in (
+        ("URL", "infra/local/docker-compose.yml docs/running.md"),
+        ("CA_FILE", "infra/images/README.md docs/configuration.md docs/credentials.md"),
+    ) for file in f"{BATCH} {more}".split()
 ]
 IMAGES = [
     ("infra/images/README.md", r"-t short-link-(\w+) \.$"),
@@ -103,8 +110,7 @@ def check_variables(root, manifest, report):
     documented = re.findall(r"^\| `(\w+)` \| `?(.*?)`? \|", read(root, "docs/configuration.md"), re.M)
     shown = {(name, "required" if default is None else default or "none") for name, default in defaults.items()}
     same("docs/configuration.md", "variable with its default", set(documented), shown, report)
-    used = [variable for component in manifest["component"].values() for variable in component.get("variables", ())]
-    same("spin.toml: the components", "variable", set(used), declared, report)
+    check_used(manifest, declared, report)
 
     def check_given(where, given, needed):
         same(where, "variable", given & needed | given - declared, needed, report)
@@ -124,6 +130,20 @@ def check_variables(root, manifest, report):
     for path in [root / "README.md", *sorted((root / "docs").glob("*.md")), *sorted((root / "infra").rglob("*.md"))]:
         where = str(path.relative_to(root))
         check_given(where, names(root, where, SPIN_VARIABLE), set())
+
+
+def check_used(manifest, declared, report):
+    """A component gets a variable under its own name, or, where there is one for it alone, that one without its prefix."""
+    used = set()
+    for component, settings in manifest["component"].items():
+        for name, value in settings.get("variables", {}).items():
+            variables = re.findall(r"\{\{ *(\w+) *\}\}", value)
+            used |= set(variables)
+            own = f"{component}_{name}"
+            wanted = own if own in declared else name
+            if variables != [wanted]:
+                report.fault(f"spin.toml: {component}", f"{name} must be {wanted}, and not {value}")
+    same("spin.toml: the components", "variable", used, declared, report)
 
 
 def check_components(root, manifest, report):
@@ -155,6 +175,8 @@ def check_routes(root, manifest, report):
     reserved = names(root, "crates/core/src/alias.rs", r'"(\w+)"', r"const RESERVED[^;]*;[^;]*;")
     found = names(root, "infra/local/nginx.conf", r"(\w+)", r"~\^/\((v1\|[^)]*)")
     same("infra/local/nginx.conf", "reserved word", found, reserved, report)
+    found = names(root, "infra/deploy/one_path.js", r"(\w+)", r"RESERVED = /\^\(\?:([^)]*)")
+    same("infra/deploy/one_path.js", "reserved word", found, reserved, report)
     # Probes, health checks and what the collector leaves out.
     for path in sorted([*(root / "infra").rglob("*.tf"), *(root / "infra").rglob("*.y*ml")]):
         where = str(path.relative_to(root))
@@ -167,7 +189,7 @@ def check_users(root, variables, report):
     everywhere(root, ROLES_AND_SECOND_ROLES, "role", roles | {f"{role}_b" for role in roles}, report)
     owner = names(root, "infra/local/roles.sql", r"owner shortlink_(\w+)")
     migrations = "\n".join(path.read_text(encoding="utf-8") for path in (root / "migrations").glob("V*.sql"))
-    grants = " ".join(re.findall(r"^grant [^;]* to ([^;]*);", migrations, re.M))
+    grants = " ".join(re.findall(r"^grant [^;]*\sto\s([^;]*);", migrations, re.M))
     granted = set(re.findall(r"\bshortlink_(\w+)", grants))
     same("migrations", "grant to", granted, roles - owner, report)
 
@@ -175,8 +197,7 @@ def check_users(root, variables, report):
     for server in ("cache", "codes"):
         text = read(root, f"infra/local/redis-{server}.acl")
         lines = re.findall(r"^user shortlink_(\w+) on >\{\{ \w+ \}\} (.*)$", text, re.M)
-        # A user without keys is there for the server to know its name.
-        users |= {(server, user): rights.replace("resetkeys ", "") for user, rights in lines if "~" in rights}
+        users |= {(server, user): rights.replace("resetkeys ", "") for user, rights in lines}
         passwords |= {user for user, _ in lines}
     everywhere(root, REDIS_PASSWORDS, "password of a user of Redis", passwords, report)
     expression = r'of = "(\w+)", +name = "shortlink_(\w+)", +rights = "on (.*?)"'
@@ -186,7 +207,9 @@ def check_users(root, variables, report):
         wanted, given = users.get((server, user)), found.get((server, user))
         if wanted != given:
             report.fault("infra/deploy/redis.tf", f"redis-{server}.acl has {user} with {wanted}, and not with {given}")
-    found = names(root, "infra/deploy/secrets.tf", r'"redis_(c\w+)"', r"^  users = .*")
+    servers = {"database"} | {f"redis_{server}" for server, user in users if user == "batch"}
+    everywhere(root, SERVERS_OF_THE_BATCH, "server of the batch", servers, report)
+    found = names(root, "infra/deploy/secrets.tf", r'"redis_(c\w+)"', r"^  users = \[[^]]*")
     wanted = {f"{server}_{user}" for server, user in users if user != "operator"}
     same("infra/deploy/secrets.tf", "user of Redis", found, wanted, report)
 

@@ -18,7 +18,7 @@ POD_TEMPLATES = {
     # Its labels are in spec.podLabels.
     "SpinApp": "",
 }
-SECRET = re.compile(r"PASSWORD|_KEY$|DATABASE_URL|REDIS_CODES_URL|TOKEN|password")
+SECRET = re.compile(r"PASSWORD|_KEY$|DATABASE_URL|REDIS_C\w+_URL|TOKEN|password")
 
 POD = [
     ("securityContext.runAsNonRoot", True),

@@ -15,7 +15,7 @@ COPY . .
 RUN rustup target add wasm32-wasip2
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --locked --profile component --target wasm32-wasip2 \
-        -p shortlink-create -p shortlink-resolve -p shortlink-health \
+        -p shortlink-create -p shortlink-resolve -p shortlink-manage -p shortlink-health \
     && install -D -m 0444 -t /app/target/wasm32-wasip2/component target/wasm32-wasip2/component/shortlink_*.wasm \
     && install -m 0444 spin.toml infra/images/runtime-config.toml /app/
 

@@ -35,11 +35,17 @@ pub fn spin_variables(
         ("redis_codes_password", secrets.app.clone()),
         ("redis_codes_database", "0".to_owned()),
         ("redis_codes_tls", mode),
+        ("manage_postgres_user", "shortlink_manage".to_owned()),
+        ("manage_postgres_password", secrets.manage.clone()),
+        ("manage_redis_cache_user", "shortlink_manage".to_owned()),
+        ("manage_redis_cache_password", secrets.manage.clone()),
+        ("manage_redis_codes_user", "shortlink_manage".to_owned()),
+        ("manage_redis_codes_password", secrets.manage.clone()),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The environment of the batch, for the database of that name and the Redis database of that number.
+/// The environment of the batch, for the database of that name and, in both Redis, the database of that number.
 #[must_use]
 pub fn batch_environment(
     tls: Option<&Tls>,
@@ -51,12 +57,15 @@ pub fn batch_environment(
     let batch = "shortlink_batch";
     let mut pairs = vec![
         ("DATABASE_URL", database_url(tls, ports.postgres, batch, &secrets.batch, database)),
+        ("REDIS_CACHE_URL", redis_url(tls, ports.cache, batch, &secrets.batch, redis_database)),
         ("REDIS_CODES_URL", redis_url(tls, ports.codes, batch, &secrets.batch, redis_database)),
         ("SHORTLINK_CODES_KEY", secrets.codes_key.clone()),
     ];
     if let Some(tls) = tls {
         let authority = tls.authority().display().to_string();
-        pairs.extend([("DATABASE_CA_FILE", authority.clone()), ("REDIS_CODES_CA_FILE", authority)]);
+        for name in ["DATABASE_CA_FILE", "REDIS_CACHE_CA_FILE", "REDIS_CODES_CA_FILE"] {
+            pairs.push((name, authority.clone()));
+        }
     }
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

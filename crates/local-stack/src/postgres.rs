@@ -110,19 +110,23 @@ impl Postgres {
         self.psql.query(database, sql)
     }
 
-    /// Creates the two roles, or resets their passwords and limits.
+    /// Creates the three roles, or resets their passwords and limits.
     ///
     /// # Errors
     /// As [`Postgres::sql`].
     pub fn create_roles(&self, secrets: &Secrets) -> Result<()> {
         let sql = format!(
-            "select 'create role ' || name || ' login' from unnest(array['shortlink_batch', 'shortlink_app']) name
+            "select 'create role ' || name || ' login'
+               from unnest(array['shortlink_batch', 'shortlink_app', 'shortlink_manage']) name
                where not exists (select from pg_roles where rolname = name) \\gexec
              alter role shortlink_batch password '{}';
              alter role shortlink_app password '{}';
              alter role shortlink_app set statement_timeout = '2s';
-             alter role shortlink_app set idle_in_transaction_session_timeout = '5s';",
-            secrets.batch, secrets.app
+             alter role shortlink_app set idle_in_transaction_session_timeout = '5s';
+             alter role shortlink_manage password '{}';
+             alter role shortlink_manage set statement_timeout = '2s';
+             alter role shortlink_manage set idle_in_transaction_session_timeout = '5s';",
+            secrets.batch, secrets.app, secrets.manage
         );
         self.sql("postgres", &sql).map(drop).context("cannot create the roles")
     }

@@ -55,6 +55,7 @@ impl Redis {
         let directory = site.server_directory(name)?;
         let users = [
             ("app_password", secrets.app.as_str()),
+            ("manage_password", &secrets.manage),
             ("batch_password", &secrets.batch),
             ("operator_password", &secrets.operator),
         ];

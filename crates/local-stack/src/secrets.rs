@@ -15,6 +15,8 @@ pub struct Secrets {
     pub postgres: String,
     /// `shortlink_app`, in Postgres and in both Redis.
     pub app: String,
+    /// `shortlink_manage`, in Postgres and in both Redis.
+    pub manage: String,
     /// `shortlink_batch`, in Postgres and in both Redis.
     pub batch: String,
     /// `shortlink_operator`, in both Redis: a person with `redis-cli`, and the tests.
@@ -34,6 +36,7 @@ impl Secrets {
         Ok(Self {
             postgres: hex(24)?,
             app: hex(24)?,
+            manage: hex(24)?,
             batch: hex(24)?,
             operator: hex(24)?,
             codes_key: hex(32)?,
@@ -71,6 +74,7 @@ impl Secrets {
         for (name, value) in [
             ("POSTGRES_PASSWORD", &self.postgres),
             ("SHORTLINK_APP_PASSWORD", &self.app),
+            ("SHORTLINK_MANAGE_PASSWORD", &self.manage),
             ("SHORTLINK_BATCH_PASSWORD", &self.batch),
             ("SHORTLINK_OPERATOR_PASSWORD", &self.operator),
             ("SHORTLINK_CODES_KEY", &self.codes_key),
@@ -99,6 +103,7 @@ impl Secrets {
         Ok(Self {
             postgres: secret("POSTGRES_PASSWORD")?,
             app: secret("SHORTLINK_APP_PASSWORD")?,
+            manage: secret("SHORTLINK_MANAGE_PASSWORD")?,
             batch: secret("SHORTLINK_BATCH_PASSWORD")?,
             operator: secret("SHORTLINK_OPERATOR_PASSWORD")?,
             codes_key: secret("SHORTLINK_CODES_KEY")?,

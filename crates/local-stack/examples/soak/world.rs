@@ -141,8 +141,8 @@ impl World {
     /// Ends the sessions that the service has in Postgres.
     pub fn end_sessions(&self) -> Result<()> {
         let postgres = self.postgres.as_ref().context("Postgres is not started")?;
-        let sql =
-            "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'shortlink_app'";
+        let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+            where usename in ('shortlink_app', 'shortlink_manage')";
         postgres.sql(DATABASE, sql).map(drop)
     }
 
