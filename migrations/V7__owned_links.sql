@@ -194,7 +194,7 @@ end
 $$;
 
 -- Claims an idempotency key until the transaction ends. Null: the request is a new one. {busy}: another transaction has
--- claimed it. {differs}: it was used for another request. Else what that request was answered.
+-- claimed it. {differs}: it was used for another request. Else "repeated" and the results of the first time.
 create function shortlink.claim_idempotency_key(p_key_id int, p_idempotency_key text, p_request_hash bytea)
 returns text[]
 language plpgsql volatile security definer
@@ -213,13 +213,13 @@ begin
     if not found then
         return null;
     end if;
-    return case when v_known.request_hash = p_request_hash then v_known.results else '{differs}' end;
+    return case when v_known.request_hash = p_request_hash then array_prepend('repeated', v_known.results) else '{differs}' end;
 end
 $$;
 
 -- Up to 100 links, each stored or not; with an idempotency key, all of it once. What came of each, in the order given:
 -- "created <code>", "taken", "expired" (by this server's clock), "blocked", or its problem as it was given, for an item that
--- is none. {busy} or {differs}: see claim_idempotency_key. p_codes: each item's code. p_spare_codes: another one for an item
+-- is none. {busy}, {differs}, or "repeated" before the results: see claim_idempotency_key. p_codes: each item's code. p_spare_codes: another one for an item
 -- whose code is generated, else null. SL001, SL002, 23514: as create_short_link; 22023: the arrays differ in length. Then
 -- nothing is stored.
 create function shortlink.create_short_links_each(
@@ -603,6 +603,7 @@ to shortlink_app, shortlink_manage;
 grant usage on schema shortlink to shortlink_manage;
 grant execute on function
     shortlink.create_current_partition(),
+    shortlink.resolve_short_links(text[]),
     shortlink.find_link(int, text),
     shortlink.list_links(int, text, text, bigint, text, int),
     shortlink.change_link(int, text, text, timestamptz, boolean),

@@ -158,7 +158,7 @@ pub fn cache_entry(data: &[u8]) {
         assert!(!link.expiry.is_expired(NOW));
         assert_safe_location(&link.target);
     }
-    let Some(entry) = cache_entry::encode(&code, &lookup, NOW, hour) else {
+    let Some(entry) = cache_entry::filling(&code, &lookup, NOW, hour) else {
         panic!("{lookup:?} is not cached")
     };
     assert!(entry.lifetime > Duration::ZERO && entry.lifetime <= hour);

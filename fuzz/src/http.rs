@@ -90,7 +90,7 @@ impl Expected {
     }
 
     fn expired() -> Self {
-        Self::error(410, "the link with this code has expired")
+        Self::error(410, "the link with this code has expired or was withdrawn")
     }
 
     fn fits(&self, case: &Case, reply: &Reply, began: Timestamp, ended: Timestamp) -> bool {

@@ -26,7 +26,9 @@ use shortlink_guest::{
     http::{self, Incoming, Verb},
     instance::{self, Slot},
     log,
-    settings::{self, AllowedOrigins, CachingSettings, LinkSettings, SettingError, SpinVariables},
+    settings::{
+        self, AllowedOrigins, CachingSettings, CreateAccess, LinkSettings, SettingError, SpinVariables,
+    },
 };
 use shortlink_spin_adapters::{
     postgres::{Postgres, PostgresSettings, PostgresStore},
@@ -64,6 +66,7 @@ impl State {
         LinkSettings::read(variables).await?;
         CachingSettings::read(variables).await?;
         AllowedOrigins::read(variables).await?;
+        CreateAccess::read(variables).await?;
         settings::pool_prefetch(variables).await?;
         Ok(Self {
             cache: RedisCache::new(Redis::new(RedisSettings::read(variables, "redis_cache").await?)),
@@ -103,6 +106,8 @@ async fn respond(request: Request) -> Result<Response, ErrorCode> {
     http::response(match request.verb() {
         Verb::Get if asks_readiness => ready().await,
         Verb::Get => Answer::json(200, &Health { status: "ok" }),
-        Verb::Post | Verb::Options | Verb::Other => request.refuse(Answer::wrong_method(METHODS)).await,
+        Verb::Post | Verb::Patch | Verb::Delete | Verb::Options | Verb::Other => {
+            request.refuse(Answer::wrong_method(METHODS)).await
+        }
     })
 }

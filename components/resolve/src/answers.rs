@@ -47,9 +47,9 @@ pub fn unknown() -> Answer {
     Answer::error(404, "there is no link with this code")
 }
 
-/// 410 for a code whose link has expired.
+/// 410 for a code whose link has expired, or is disabled or deleted.
 pub fn expired() -> Answer {
-    Answer::error(410, "the link with this code has expired")
+    Answer::error(410, "the link with this code has expired or was withdrawn")
 }
 
 #[cfg(test)]

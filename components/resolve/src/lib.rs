@@ -97,7 +97,9 @@ impl State {
                 Place::NoCode(error) => answers::not_a_code(error),
             },
             Verb::Options => Answer::options(METHODS),
-            Verb::Post | Verb::Other => request.refuse(Answer::wrong_method(METHODS)).await,
+            Verb::Post | Verb::Patch | Verb::Delete | Verb::Other => {
+                request.refuse(Answer::wrong_method(METHODS)).await
+            }
         };
         http::response(answer.with_cors(&self.origins, origin.as_deref()))
     }

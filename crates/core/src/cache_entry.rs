@@ -5,7 +5,10 @@
 //! | `<expires_at, Unix ms> <url>` | a link |
 //! | `never <url>` | a link without an end |
 //! | `-` | no link has this code |
-//! | `x` | the link with this code has expired |
+//! | `x` | the link with this code has expired, or is disabled or deleted |
+//!
+//! A link may change while somebody fills the cache with what it was. So a fill after a miss ([`filling`]) replaces nothing,
+//! and whoever changes a link replaces its entry ([`replacing`]) and deletes none: then an old value never covers a new one.
 
 use std::time::Duration;
 
@@ -17,6 +20,8 @@ use crate::{
     time::Timestamp,
 };
 
+/// How long the cache holds that a link was withdrawn: longer than a look-up that began before can take.
+pub const WITHDRAWN_LIFETIME: Duration = Duration::from_secs(60);
 /// How long the cache holds that there is no live link. Also the longest that a link created while the cache refuses
 /// writes can stay hidden.
 pub const NEGATIVE_LIFETIME: Duration = Duration::from_secs(10);
@@ -44,19 +49,34 @@ pub struct Entry {
     pub write: Write,
 }
 
-/// The cache entry of a look-up; `None` when it is not worth one. A link is held for nine tenths of `longest` to all of it,
-/// depending on its code, and never past its expiry. It replaces any entry; the entry for no link replaces none, so that
-/// it cannot hide a new link.
+/// The entry after a miss, or for a new code; `None` when it is not worth one. A link is held for nine tenths of `longest` to
+/// all of it, depending on its code, and never past its expiry.
 #[must_use]
-pub fn encode(code: &Code, lookup: &Lookup, now: Timestamp, longest: Duration) -> Option<Entry> {
-    let none =
-        |value: &str| Entry { value: value.into(), lifetime: NEGATIVE_LIFETIME, write: Write::KeepExisting };
+pub fn filling(code: &Code, lookup: &Lookup, now: Timestamp, longest: Duration) -> Option<Entry> {
+    encode(code, lookup, now, longest, NEGATIVE_LIFETIME, Write::KeepExisting)
+}
+
+/// The same after a change, or in place of an entry that is of no use.
+#[must_use]
+pub fn replacing(code: &Code, lookup: &Lookup, now: Timestamp, longest: Duration) -> Option<Entry> {
+    encode(code, lookup, now, longest, WITHDRAWN_LIFETIME, Write::Replace)
+}
+
+fn encode(
+    code: &Code,
+    lookup: &Lookup,
+    now: Timestamp,
+    longest: Duration,
+    negative: Duration,
+    write: Write,
+) -> Option<Entry> {
+    let none = |value: &str| Entry { value: value.into(), lifetime: negative, write };
     match lookup {
         Lookup::Live(link) => {
             let left = Duration::from_millis(link.expiry.millis_left(now));
             let lifetime = longest.saturating_sub(jitter(code, longest)).min(left);
             let value = format!("{} {}", link.expiry, link.target);
-            (!lifetime.is_zero()).then_some(Entry { value, lifetime, write: Write::Replace })
+            (!lifetime.is_zero()).then_some(Entry { value, lifetime, write })
         }
         Lookup::Unknown => Some(none("-")),
         Lookup::Expired => Some(none("x")),
@@ -108,15 +128,18 @@ mod tests {
 
     #[test]
     fn a_link_is_read_back_as_it_was() {
-        let entry = encode(&code(), &live(7_200_000), NOW, HOUR).unwrap();
-        assert_eq!((entry.value.as_str(), entry.write), ("8200000 https://example.com/", Write::Replace));
+        let entry = filling(&code(), &live(7_200_000), NOW, HOUR).unwrap();
+        assert_eq!(
+            (entry.value.as_str(), entry.write),
+            ("8200000 https://example.com/", Write::KeepExisting)
+        );
         assert_eq!(decode(entry.value.as_bytes(), NOW), Some(live(7_200_000)));
     }
 
     #[test]
     fn links_that_are_cached_together_leave_the_cache_at_different_times() {
         let lifetimes: Vec<Duration> = (0..1000)
-            .map(|number| encode(&Code::from_number(number), &live(7_200_000), NOW, HOUR).unwrap().lifetime)
+            .map(|number| filling(&Code::from_number(number), &live(7_200_000), NOW, HOUR).unwrap().lifetime)
             .collect();
         assert!(lifetimes.iter().all(|lifetime| (HOUR * 9 / 10..=HOUR).contains(lifetime)));
         // In none of ten equal parts of the spread are more than twice as many as there would be on average.
@@ -132,29 +155,40 @@ mod tests {
         let lookup = |expiry| {
             Lookup::Live(Link { target: TargetUrl::parse("https://example.com/", &[]).unwrap(), expiry })
         };
-        let entry = encode(&code(), &lookup(Expiry::Never), NOW, HOUR).unwrap();
+        let entry = filling(&code(), &lookup(Expiry::Never), NOW, HOUR).unwrap();
         assert_eq!(entry.value, "never https://example.com/");
-        assert_eq!(entry.lifetime, encode(&code(), &live(7_200_000), NOW, HOUR).unwrap().lifetime);
+        assert_eq!(entry.lifetime, filling(&code(), &live(7_200_000), NOW, HOUR).unwrap().lifetime);
         assert_eq!(decode(entry.value.as_bytes(), NOW), Some(lookup(Expiry::Never)));
     }
 
     #[test]
     fn a_link_is_kept_no_longer_than_it_lives() {
-        let lifetime = encode(&code(), &live(1500), NOW, HOUR).unwrap().lifetime;
+        let lifetime = filling(&code(), &live(1500), NOW, HOUR).unwrap().lifetime;
         assert_eq!(lifetime, Duration::from_millis(1500));
-        assert_eq!(encode(&code(), &live(0), NOW, HOUR), None);
+        assert_eq!(filling(&code(), &live(0), NOW, HOUR), None);
     }
 
     #[test]
     fn an_expired_link_is_a_miss() {
-        let entry = encode(&code(), &live(1), NOW, HOUR).unwrap();
+        let entry = filling(&code(), &live(1), NOW, HOUR).unwrap();
         assert_eq!(decode(entry.value.as_bytes(), Timestamp::from_unix_millis(NOW.unix_millis() + 1)), None);
     }
 
     #[test]
-    fn the_entry_for_no_link_never_replaces_another() {
+    fn after_a_change_the_entry_replaces_another_one() {
+        let entry = replacing(&code(), &live(7_200_000), NOW, HOUR).unwrap();
+        assert_eq!(
+            entry,
+            Entry { write: Write::Replace, ..filling(&code(), &live(7_200_000), NOW, HOUR).unwrap() }
+        );
+        let entry = replacing(&code(), &Lookup::Expired, NOW, HOUR).unwrap();
+        assert_eq!((entry.lifetime, entry.write), (WITHDRAWN_LIFETIME, Write::Replace));
+    }
+
+    #[test]
+    fn a_fill_for_no_link_is_short() {
         for lookup in [Lookup::Unknown, Lookup::Expired] {
-            let entry = encode(&code(), &lookup, NOW, HOUR).unwrap();
+            let entry = filling(&code(), &lookup, NOW, HOUR).unwrap();
             assert_eq!((entry.lifetime, entry.write), (NEGATIVE_LIFETIME, Write::KeepExisting));
             assert_eq!(decode(entry.value.as_bytes(), NOW), Some(lookup));
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use thiserror::Error;
 
 /// How many characters a generated code has.
@@ -14,7 +15,7 @@ pub const GENERATED_CODES: u64 = 62_u64.pow(7);
 /// A code that a link may live under: 1 to 64 characters of `0-9a-zA-Z_-`, so that links which come from other shorteners keep
 /// theirs. Case-sensitive. It says nothing about whether such a link exists. What a creator may ask for is an
 /// [`Alias`](crate::Alias).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Code(Box<str>);
 
 /// Why a text is no code. Each message completes the sentence "`<name>` …".

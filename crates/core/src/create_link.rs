@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::{
+    api_key::KeyId,
     cache_entry,
     code::Code,
     draft::Draft,
@@ -28,6 +29,9 @@ pub enum CreateError {
     /// By the store's clock, which decides, the link has already expired.
     #[error("the link has already expired")]
     AlreadyExpired,
+    /// The link leads to a host that is blocked.
+    #[error("the link leads to a blocked host")]
+    Blocked,
     /// Every generated code that was tried has a live link.
     #[error("found no free code")]
     NoFreeCode,
@@ -36,7 +40,7 @@ pub enum CreateError {
     Store(#[from] StoreError),
 }
 
-/// Stores a link under its alias or a generated code, and returns that code once the link is durable.
+/// Stores a link of `owner` under its alias or a generated code, and returns that code once the link is durable.
 ///
 /// `random` gives 64 evenly distributed bits a call; `cache_ttl` is the longest that the cache holds the link.
 ///
@@ -44,6 +48,7 @@ pub enum CreateError {
 /// [`CreateError`]; then no caller was promised a link.
 pub async fn create_link(
     draft: Draft,
+    owner: KeyId,
     now: Timestamp,
     cache_ttl: Duration,
     store: &impl LinkStore,
@@ -53,36 +58,43 @@ pub async fn create_link(
 ) -> Result<Code, CreateError> {
     let link = Link { target: draft.target, expiry: draft.expiry };
     let stored = if let Some(alias) = draft.alias {
-        let new = NewLink { code: alias.into_code(), link, is_custom: true };
+        let new = NewLink { code: alias.into_code(), link, is_custom: true, owner };
         match store.create(&new).await? {
             Claim::Created => new,
             Claim::Taken => return Err(CreateError::AliasTaken),
             Claim::AlreadyExpired => return Err(CreateError::AlreadyExpired),
+            Claim::Blocked => return Err(CreateError::Blocked),
         }
     } else {
-        store_generated(link, store, pool, &mut random).await?
+        store_generated(link, owner, store, pool, &mut random).await?
     };
-    let NewLink { code, link, is_custom } = stored;
-    if let Some(entry) = cache_entry::encode(&code, &Lookup::Live(link), now, cache_ttl) {
-        if is_custom {
-            // Before the answer: somebody may have asked for this alias, so that "no such link" is cached.
-            cache.put(&code, entry).await;
-        } else {
-            // Nobody has asked for a code that was just generated.
-            cache.put_soon(&code, entry);
+    cache_created(&stored, now, cache_ttl, cache).await;
+    Ok(stored.code)
+}
+
+/// Writes a link that was just stored to the cache.
+pub async fn cache_created(new: &NewLink, now: Timestamp, cache_ttl: Duration, cache: &impl LinkCache) {
+    let lookup = Lookup::Live(new.link.clone());
+    if new.is_custom {
+        // Before the answer: somebody may have asked for this alias, so that "no such link" is cached.
+        if let Some(entry) = cache_entry::replacing(&new.code, &lookup, now, cache_ttl) {
+            cache.put(&new.code, entry).await;
         }
+    } else if let Some(entry) = cache_entry::filling(&new.code, &lookup, now, cache_ttl) {
+        // Nobody has asked for a code that was just generated. Its link may be changed before this is written.
+        cache.put_soon(&new.code, entry);
     }
-    Ok(code)
 }
 
 async fn store_generated(
     link: Link,
+    owner: KeyId,
     store: &impl LinkStore,
     pool: &impl CodePool,
     random: &mut impl FnMut() -> u64,
 ) -> Result<NewLink, CreateError> {
     let mut from_pool = POOL_ATTEMPTS;
-    let mut new = NewLink { code: Code::from_number(0), link, is_custom: false };
+    let mut new = NewLink { code: Code::from_number(0), link, is_custom: false, owner };
     for _ in 0..POOL_ATTEMPTS.saturating_add(RANDOM_ATTEMPTS) {
         let pooled = if from_pool > 0 { pool.next().await } else { None };
         from_pool = if pooled.is_some() { from_pool.saturating_sub(1) } else { 0 };
@@ -91,6 +103,7 @@ async fn store_generated(
             Claim::Created => return Ok(new),
             Claim::Taken => {}
             Claim::AlreadyExpired => return Err(CreateError::AlreadyExpired),
+            Claim::Blocked => return Err(CreateError::Blocked),
         }
     }
     Err(CreateError::NoFreeCode)
@@ -137,7 +150,7 @@ mod tests {
                 number
             };
             let hour = Duration::from_hours(1);
-            block_on(create_link(draft, NOW, hour, &self.store, &self.cache, &self.pool, random))
+            block_on(create_link(draft, KeyId::NONE, NOW, hour, &self.store, &self.cache, &self.pool, random))
                 .map(|code| code.to_string())
         }
     }

@@ -1,20 +1,17 @@
-//! The body of a request to create a link.
+//! The bodies of requests that create links.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt};
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
-};
 use serde_json::value::RawValue;
-use thiserror::Error;
 
 use crate::{
     alias::Alias,
     expiry::{Expiry, LifetimeLimits},
+    members::{Members, Problems, parse_text, problems},
     target_url::{Authority, TargetUrl},
     time::Timestamp,
 };
+
+/// The most links that one request may create.
+pub const MAX_LINKS: usize = 100;
 
 /// A link that a caller asks for, checked against every rule but whether its alias is free.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +23,6 @@ pub struct Draft {
     /// The code it is to have; `None` for a generated one.
     pub alias: Option<Alias>,
 }
-
-/// All that is wrong with a body: sentences a caller can act on, joined by `; `.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct Problems(String);
 
 impl Draft {
     /// Reads `{"url", "expires_at"?, "alias"?}`, with or without a byte-order mark before it. `null` stands for an absent
@@ -44,119 +36,54 @@ impl Draft {
         limits: LifetimeLimits,
         own: &[Authority],
     ) -> Result<Self, Problems> {
-        let Members { url, expires_at, alias, repeated } = members(body)?;
-        if let Some(name) = repeated {
-            return Err(Problems(format!("{name} is given more than once")));
+        Self::read(body, "the body", now, limits, own)
+    }
+
+    /// Reads `{"links": [...]}` with up to [`MAX_LINKS`] objects as [`Draft::from_json`] reads them, each with problems of its
+    /// own.
+    ///
+    /// # Errors
+    /// [`Problems`] of the body as a whole.
+    pub fn several_from_json(
+        body: &[u8],
+        now: Timestamp,
+        limits: LifetimeLimits,
+        own: &[Authority],
+    ) -> Result<Vec<Result<Self, Problems>>, Problems> {
+        let members = Members::read(body, ["links"], "the body")?;
+        let Some(links) = members.value("links") else { return Err(Problems("`links` is missing".into())) };
+        let links: Vec<&RawValue> = serde_json::from_str(links.get())
+            .map_err(|_| Problems("`links` must be an array of objects".into()))?;
+        if links.is_empty() || links.len() > MAX_LINKS {
+            return Err(Problems(format!("`links` must hold 1 to {MAX_LINKS} links")));
         }
-        let target = match text("url", url) {
+        let read = |link: &RawValue| Self::read(link.get().as_bytes(), "the link", now, limits, own);
+        Ok(links.into_iter().map(read).collect())
+    }
+
+    fn read(
+        text: &[u8],
+        subject: &str,
+        now: Timestamp,
+        limits: LifetimeLimits,
+        own: &[Authority],
+    ) -> Result<Self, Problems> {
+        let members = Members::read(text, ["url", "expires_at", "alias"], subject)?;
+        let target = match members.text("url") {
             Ok(None) => Err("`url` is missing".into()),
-            given => parsed("url", given, |url| TargetUrl::parse(url, own)),
+            given => parse_text("url", given, |url| TargetUrl::parse(url, own)),
         };
         let expiry =
-            parsed("expires_at", text("expires_at", expires_at), |at| Expiry::parse(at, now, limits));
-        let alias = parsed("alias", text("alias", alias), Alias::parse);
+            parse_text("expires_at", members.text("expires_at"), |at| Expiry::parse(at, now, limits));
+        let alias = parse_text("alias", members.text("alias"), Alias::parse);
         match (target, expiry, alias) {
             (Ok(Some(target)), Ok(expiry), Ok(alias)) => {
                 let expiry = expiry.unwrap_or_else(|| Expiry::default_from(now, limits));
                 Ok(Self { target, expiry, alias })
             }
-            (target, expiry, alias) => {
-                let problems = [target.err(), expiry.err(), alias.err()];
-                Err(Problems(problems.into_iter().flatten().collect::<Vec<_>>().join("; ")))
-            }
+            (target, expiry, alias) => Err(problems([target.err(), expiry.err(), alias.err()])),
         }
     }
-}
-
-/// The members of a body. Their values are read when their names are known: what is ignored may be anything that JSON
-/// allows, however deep and however large a number.
-#[derive(Default)]
-struct Members<'a> {
-    url: Option<&'a RawValue>,
-    expires_at: Option<&'a RawValue>,
-    alias: Option<&'a RawValue>,
-    /// A member that stands more than once, as a message names it.
-    repeated: Option<&'static str>,
-}
-
-/// A member's name, borrowed where it holds no escape.
-#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Members::default();
-        let mut names = BTreeSet::new();
-        while let Some(name) = map.next_key::<Name<'de>>()? {
-            let value: &RawValue = map.next_value()?;
-            let shown = match &*name.0 {
-                "url" => {
-                    members.url = Some(value);
-                    "`url`"
-                }
-                "expires_at" => {
-                    members.expires_at = Some(value);
-                    "`expires_at`"
-                }
-                "alias" => {
-                    members.alias = Some(value);
-                    "`alias`"
-                }
-                _ => "the body has a member that",
-            };
-            if !names.insert(name) {
-                members.repeated.get_or_insert(shown);
-            }
-        }
-        Ok(members)
-    }
-}
-
-fn members(body: &[u8]) -> Result<Members<'_>, Problems> {
-    let not_json = || Problems("the body is not valid JSON".into());
-    let body = std::str::from_utf8(body).map_err(|_| not_json())?;
-    let body = body.strip_prefix('\u{feff}').unwrap_or(body);
-    serde_json::from_str(body).map_err(|_| {
-        if serde_json::from_str::<IgnoredAny>(body).is_err() {
-            not_json()
-        } else if body.trim_start().starts_with('{') {
-            Problems("the body has a member whose name holds half of a surrogate pair".into())
-        } else {
-            Problems("the body must be a JSON object".into())
-        }
-    })
-}
-
-/// The text of a member; `None` when it is absent or null.
-fn text(name: &str, value: Option<&RawValue>) -> Result<Option<String>, String> {
-    let Some(value) = value.map(RawValue::get) else { return Ok(None) };
-    serde_json::from_str(value).map_err(|_| {
-        let is_string = value.starts_with('"');
-        let problem = if is_string { "holds half of a surrogate pair" } else { "must be a string" };
-        format!("`{name}` {problem}")
-    })
-}
-
-fn parsed<T, E: fmt::Display>(
-    name: &str,
-    given: Result<Option<String>, String>,
-    parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Result<Option<T>, String> {
-    given?.as_deref().map(parse).transpose().map_err(|error| format!("`{name}` {error}"))
 }
 
 #[cfg(test)]
@@ -271,6 +198,37 @@ mod tests {
             if let Err(problems) = read(&body.to_string()) {
                 prop_assert!(!problems.is_empty() && !problems.contains(['\r', '\n']));
             }
+        }
+    }
+
+    #[test]
+    fn several_links_have_problems_of_their_own() {
+        let several = |body: &str| Draft::several_from_json(body.as_bytes(), NOW, LIMITS, &[]);
+        let links = several(
+            r#"{"links":[{"url":"https://example.com","alias":"a"},{"url":"x"},7,{"url":"https://e.example","url":""}]}"#,
+        );
+        let links: Vec<_> =
+            links.unwrap().into_iter().map(|link| link.map_err(|problems| problems.to_string())).collect();
+        assert_eq!(links[0].as_ref().unwrap().target.as_str(), "https://example.com/");
+        let errors: Vec<_> = links.into_iter().skip(1).map(Result::unwrap_err).collect();
+        assert_eq!(
+            errors,
+            [
+                "`url` must be an absolute URL with a host",
+                "the link must be a JSON object",
+                "`url` is given more than once"
+            ]
+        );
+        let many = format!(r#"{{"links":[{}]}}"#, vec!["{}"; MAX_LINKS + 1].join(","));
+        for (body, problem) in [
+            ("{}", "`links` is missing"),
+            (r#"{"links":[]}"#, "`links` must hold 1 to 100 links"),
+            (many.as_str(), "`links` must hold 1 to 100 links"),
+            (r#"{"links":{}}"#, "`links` must be an array of objects"),
+            (r#"{"links":[],"links":[]}"#, "`links` is given more than once"),
+            ("[]", "the body must be a JSON object"),
+        ] {
+            assert_eq!(several(body).unwrap_err().to_string(), problem, "{body}");
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The links that one instance of the service has just resolved.
 //!
-//! A link never changes before it expires, so a copy is right until then. It is kept for a second or so only, so that a
-//! link that its operator removes from the store is gone soon. A missing link is not cached: it may be created at any
+//! A copy is kept for a second or so only, so that a link that its owner changes or withdraws is soon followed as it is. A missing link is not cached: it may be created at any
 //! time. This memory took hot redirects from 0.34 to 0.82 of a bare one.
 
 use std::{

@@ -1,6 +1,6 @@
 //! What a code stands for.
 
-use crate::{code::Code, expiry::Expiry, target_url::TargetUrl};
+use crate::{api_key::KeyId, code::Code, expiry::Expiry, target_url::TargetUrl};
 
 /// A short link without its code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct NewLink {
     pub link: Link,
     /// Whether the caller chose the code.
     pub is_custom: bool,
+    /// The key that it belongs to; [`KeyId::NONE`] without one.
+    pub owner: KeyId,
 }
 
 /// What is known about a code.
@@ -27,7 +29,7 @@ pub struct NewLink {
 pub enum Lookup {
     /// A link that has not expired.
     Live(Link),
-    /// A link that has expired and is still on record.
+    /// A link that has expired, or is disabled or deleted, and is still on record.
     Expired,
     /// No link, or one that is no longer on record.
     Unknown,

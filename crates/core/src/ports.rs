@@ -18,10 +18,12 @@ use crate::{
 pub enum Claim {
     /// It is stored durably, and the code leads to it.
     Created,
-    /// A live link has the code; nothing was stored.
+    /// A link has the code, a live one or one in quarantine; nothing was stored.
     Taken,
     /// By the store's clock the link has already expired; nothing was stored.
     AlreadyExpired,
+    /// The link leads to a host that is blocked; nothing was stored.
+    Blocked,
 }
 
 /// Why the store gave no answer. The text is for the log, never for a caller.
@@ -37,7 +39,7 @@ pub enum StoreError {
 
 /// The durable record of all links, which decides by its own clock what has expired.
 pub trait LinkStore {
-    /// Stores the link if no live link has its code. Of any number of callers racing for one code exactly one gets
+    /// Stores the link if its code is free. Of any number of callers racing for one code exactly one gets
     /// [`Claim::Created`].
     ///
     /// # Errors

@@ -22,11 +22,16 @@ pub async fn resolve_link(
     cache: &impl LinkCache,
     store: &impl LinkStore,
 ) -> Result<Lookup, StoreError> {
-    if let Some(lookup) = cache.get(code).await.and_then(|value| cache_entry::decode(&value, now)) {
+    let cached = cache.get(code).await;
+    if let Some(lookup) = cached.as_deref().and_then(|value| cache_entry::decode(value, now)) {
         return Ok(lookup);
     }
     let lookup = store.find(code).await?;
-    if let Some(entry) = cache_entry::encode(code, &lookup, now, cache_ttl) {
+    // An entry that came into the cache since then is newer than this look-up. One that was there and is of no use must not
+    // stay in the way of a link.
+    let is_in_the_way = cached.is_some() && matches!(lookup, Lookup::Live(_));
+    let encode = if is_in_the_way { cache_entry::replacing } else { cache_entry::filling };
+    if let Some(entry) = encode(code, &lookup, now, cache_ttl) {
         cache.put_soon(code, entry);
     }
     Ok(lookup)
@@ -37,6 +42,7 @@ mod tests {
     use futures::executor::block_on;
 
     use super::*;
+    use crate::api_key::KeyId;
     use crate::{
         expiry::Expiry,
         fakes::{FakeCache, FakeStore},
@@ -54,7 +60,12 @@ mod tests {
             target: TargetUrl::parse("https://example.com/", &[]).unwrap(),
             expiry: Expiry::stored(NOW.plus_days(1)),
         };
-        let new = NewLink { code: Code::parse("my-link").unwrap(), link: link.clone(), is_custom: true };
+        let new = NewLink {
+            code: Code::parse("my-link").unwrap(),
+            link: link.clone(),
+            is_custom: true,
+            owner: KeyId::NONE,
+        };
         block_on(crate::ports::LinkStore::create(&store, &new)).unwrap();
         (store, FakeCache::default(), Lookup::Live(link))
     }

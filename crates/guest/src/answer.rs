@@ -36,6 +36,8 @@ struct Refused<'a> {
     error: &'a str,
 }
 
+/// What a page of another origin may send. Keys are no credentials that a browser adds by itself.
+const ALLOWED_HEADERS: &str = "content-type, authorization, x-api-key, idempotency-key";
 const NO_STORE: (&str, Cow<'static, str>) = ("cache-control", Cow::Borrowed("no-store"));
 /// Keeps browsers from guessing a content type.
 pub const NO_SNIFF: (&str, Cow<'static, str>) = ("x-content-type-options", Cow::Borrowed("nosniff"));
@@ -44,10 +46,10 @@ impl Answer {
     /// 204 to an `OPTIONS` request.
     #[must_use]
     pub fn options(methods: &'static str) -> Self {
-        Self { status: 204, headers: vec![NO_STORE, NO_SNIFF], body: None }
+        Self::no_content()
             .with("allow", methods)
             .with("access-control-allow-methods", methods)
-            .with("access-control-allow-headers", "content-type")
+            .with("access-control-allow-headers", ALLOWED_HEADERS)
             .with("access-control-max-age", "86400")
     }
 
@@ -83,6 +85,18 @@ impl Answer {
     #[must_use]
     pub fn wrong_method(methods: &'static str) -> Self {
         Self::error(405, &format!("this path answers {methods}")).with("allow", methods)
+    }
+
+    /// 401 with one sentence about the API key.
+    #[must_use]
+    pub fn unauthorized(sentence: &str) -> Self {
+        Self::error(401, sentence).with("www-authenticate", "Bearer")
+    }
+
+    /// 204.
+    #[must_use]
+    pub fn no_content() -> Self {
+        Self { status: 204, headers: vec![NO_STORE, NO_SNIFF], body: None }
     }
 
     /// 503 with the time after which to try again.

@@ -35,6 +35,15 @@ pub enum BodyError {
     Incomplete,
 }
 
+/// Why a header has no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderProblem {
+    /// It is there more than once.
+    Repeated,
+    /// It is not UTF-8.
+    NotText,
+}
+
 /// The methods this service tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -42,6 +51,10 @@ pub enum Verb {
     Get,
     /// `POST`.
     Post,
+    /// `PATCH`.
+    Patch,
+    /// `DELETE`.
+    Delete,
     /// `OPTIONS`.
     Options,
     /// Any other.
@@ -59,6 +72,8 @@ impl Incoming {
         match self.0.get_method() {
             Method::Get | Method::Head => Verb::Get,
             Method::Post => Verb::Post,
+            Method::Patch => Verb::Patch,
+            Method::Delete => Verb::Delete,
             Method::Options => Verb::Options,
             _ => Verb::Other,
         }
@@ -73,6 +88,12 @@ impl Incoming {
         path
     }
 
+    /// The query as it was sent, without the question mark; empty when there is none.
+    pub fn query(&self) -> String {
+        let path = self.0.get_path_with_query().unwrap_or_default();
+        path.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default()
+    }
+
     /// The host and port that the client meant to reach.
     pub fn authority(&self) -> Option<String> {
         self.0.get_authority()
@@ -82,6 +103,19 @@ impl Incoming {
     pub fn header(&self, name: &str) -> Option<String> {
         let value = self.0.get_headers().get(name).into_iter().next()?;
         String::from_utf8(value).ok()
+    }
+
+    /// The value of a header that may be there once; `None` when it is absent.
+    ///
+    /// # Errors
+    /// [`HeaderProblem`]
+    pub fn single_header(&self, name: &'static str) -> Result<Option<String>, HeaderProblem> {
+        let mut values = self.0.get_headers().get(name).into_iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => String::from_utf8(value).map(Some).map_err(|_| HeaderProblem::NotText),
+            (Some(_), Some(_)) => Err(HeaderProblem::Repeated),
+        }
     }
 
     /// The origin of the page that asks, where the answer depends on it.

@@ -18,9 +18,11 @@
 
 pub mod answer;
 pub mod batch;
+pub mod create_answers;
 pub mod deadline;
 pub mod host;
 pub mod http;
+pub mod identity;
 pub mod instance;
 pub mod log;
 pub mod settings;

@@ -8,6 +8,20 @@ const LONGEST: usize = 300;
 const BACKTRACE: &str = "Stack backtrace:";
 
 #[derive(Serialize)]
+struct Event<'a> {
+    level: &'static str,
+    operation: &'a str,
+    key: &'a str,
+    code: &'a str,
+}
+
+/// Logs who changed which link: the key's name, and never the key.
+pub fn event(operation: &str, key: &str, code: &str) {
+    let line = serde_json::to_string(&Event { level: "info", operation, key, code });
+    eprintln!("{}", line.unwrap_or_default());
+}
+
+#[derive(Serialize)]
 struct Line<'a> {
     level: &'static str,
     operation: &'a str,

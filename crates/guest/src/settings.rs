@@ -91,6 +91,29 @@ pub struct LinkSettings {
     pub public_hosts: Vec<Authority>,
 }
 
+/// `create_access` (`open`): who may create links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreateAccess {
+    /// Everybody.
+    Open,
+    /// Whoever has an API key with the scope `create`.
+    Key,
+}
+
+impl CreateAccess {
+    /// Reads the variable.
+    ///
+    /// # Errors
+    /// [`SettingError`]
+    pub async fn read(variables: &impl Variables) -> Result<Self, SettingError> {
+        match text(variables, "create_access").await?.trim() {
+            "open" => Ok(Self::Open),
+            "key" => Ok(Self::Key),
+            _ => Err(SettingError::unusable("create_access", "must be open or key")),
+        }
+    }
+}
+
 /// How answers are cached.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CachingSettings {
@@ -284,6 +307,7 @@ mod tests {
             ("default_ttl_days", "14"),
             ("max_ttl_days", "1826"),
             ("alias_quarantine_days", "30"),
+            ("create_access", "open"),
             ("public_url", ""),
             ("public_hosts", "sho.rt, www.sho.rt:8443"),
             ("allowed_origins", "*"),
@@ -320,12 +344,15 @@ mod tests {
                 LinkSettings::read(&variables).await?;
                 CachingSettings::read(&variables).await?;
                 pool_prefetch(&variables).await?;
+                CreateAccess::read(&variables).await?;
                 AllowedOrigins::read(&variables).await.map(|_| ())
             })
             .map_err(|error| error.to_string())
         };
         assert_eq!(read("max_ttl_days", "1826"), Ok(()));
         for (name, value) in [
+            ("create_access", ""),
+            ("create_access", "keys"),
             ("hot_link_ttl_millis", "-1"),
             ("hot_link_ttl_millis", "3600001"),
             ("pool_prefetch", "0"),

@@ -86,7 +86,7 @@ fn told_apart(parse: &[u8]) -> Statement {
 
 fn description(statement: Statement) -> Vec<u8> {
     let (parameters, column) = match statement {
-        Statement::Create => (&[TEXT, TEXT, INT8, BOOL, INT4][..], None),
+        Statement::Create => (&[TEXT, TEXT, INT8, BOOL, INT4, INT4][..], None),
         Statement::Resolve => (&[TEXT_ARRAY][..], Some(TEXT_ARRAY)),
         Statement::Other => (&[][..], None),
     };

@@ -138,6 +138,22 @@ impl App {
         Self { options, host: OnceLock::new(), database, redis_database: number }
     }
 
+    /// Another host with the same database and the same Redis databases, and other values of variables.
+    pub fn beside(other: &Self, variables: &[(&str, &str)]) -> Self {
+        let number = SERVERS.next.fetch_add(1, Ordering::Relaxed);
+        let name = format!("app-{number}");
+        let mut values = other.options.variables.clone();
+        values.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let options = host::Options {
+            manifest: write_manifest(&SERVERS.site, &name, &manifest()),
+            name,
+            port: shortlink_local_stack::free_port().unwrap(),
+            variables: values,
+        };
+        let (database, redis_database) = (other.database.clone(), other.redis_database);
+        Self { options, host: OnceLock::new(), database, redis_database }
+    }
+
     pub fn addr(&self) -> SocketAddr {
         let start = || Host::start(&SERVERS.site, &host::Program::find().unwrap(), &self.options).unwrap();
         SocketAddr::from(([127, 0, 0, 1], self.host.get_or_init(start).port()))
@@ -317,9 +333,20 @@ impl App {
     pub fn store(&self, code: &str) {
         let url = format!("https://{code}.example/");
         let sql = format!(
-            "select count(*) from shortlink.create_short_link('{code}', '{url}', now() + interval '1 day', true, 0)"
+            "select count(*) from shortlink.create_short_link('{code}', '{url}', now() + interval '1 day', true, 0, 0)"
         );
         assert_eq!(self.count(&sql), 1, "{code} is stored");
+    }
+
+    /// Stores an API key with these scopes, and returns its text.
+    pub fn key(&self, name: &str, scopes: &[&str]) -> String {
+        let key = format!("slk_{:0>43}", name.replace('-', "x"));
+        self.sql(&format!(
+            "insert into shortlink.api_key (key_name, key_hash, scopes)
+             values ('{name}', sha256('{key}'), '{{{}}}')",
+            scopes.join(",")
+        ));
+        key
     }
 
     pub fn count(&self, sql: &str) -> i64 {

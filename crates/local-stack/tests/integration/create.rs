@@ -202,7 +202,7 @@ fn a_browser_may_ask_first() {
     let headers = [("origin", "https://page.example"), ("access-control-request-method", "POST")];
     assert_snapshot!(App::shared().exchange("OPTIONS", "/v1/shortlink", &headers, b"").shown(), @r#"
     204
-    access-control-allow-headers: content-type
+    access-control-allow-headers: content-type, authorization, x-api-key, idempotency-key
     access-control-allow-methods: POST, OPTIONS
     access-control-allow-origin: *
     access-control-max-age: 86400

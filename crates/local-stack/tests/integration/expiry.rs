@@ -44,11 +44,11 @@ fn a_link_leads_on_until_its_second_has_come_and_never_after() {
     410
     access-control-allow-origin: *
     cache-control: no-store
-    content-length: 69
+    content-length: 86
     content-type: application/json
     x-content-type-options: nosniff
 
-    {"status":410,"data":{"error":"the link with this code has expired"}}
+    {"status":410,"data":{"error":"the link with this code has expired or was withdrawn"}}
     "#);
 }
 
@@ -58,7 +58,7 @@ fn a_slow_look_up_does_not_let_a_cache_keep_a_link_past_its_expiry() {
     app.warm();
     let (expires_at, end) = rfc3339_in(Duration::from_secs(8));
     app.sql(&format!(
-        "select from shortlink.create_short_link('slow', 'https://example.com/', '{expires_at}', true, 0)"
+        "select from shortlink.create_short_link('slow', 'https://example.com/', '{expires_at}', true, 0, 0)"
     ));
     // Counted from the time of the request, there would be a second too many.
     sleep_until(end - 5_150);

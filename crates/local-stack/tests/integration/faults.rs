@@ -42,6 +42,15 @@ impl Rig {
 
     /// With other values of variables.
     pub fn with(others: &[(&str, &str)]) -> Self {
+        Self::around(others, |variables| App::with(str::to_owned, variables))
+    }
+
+    /// A second host for the links of a service, which itself is reached without a proxy.
+    pub fn beside(app: &App) -> Self {
+        Self::around(&[], |variables| App::beside(app, variables))
+    }
+
+    fn around(others: &[(&str, &str)], start: impl FnOnce(&[(&str, &str)]) -> App) -> Self {
         let ports = &SERVERS.ports;
         let proxy = |port| FaultProxy::start(port).unwrap();
         let (cache, codes, postgres) = (proxy(ports.cache), proxy(ports.codes), proxy(ports.postgres));
@@ -53,7 +62,7 @@ impl Rig {
             .map(|(name, port)| (*name, port.as_str()))
             .chain(others.iter().copied())
             .collect();
-        Self { app: App::with(str::to_owned, &variables), cache, codes, postgres }
+        Self { app: start(&variables), cache, codes, postgres }
     }
 
     pub fn link(&self, alias: &str) {

@@ -15,6 +15,8 @@ mod front_door;
 mod health;
 mod hot;
 mod http;
+mod idempotency;
+mod manage;
 mod partitions;
 mod permissions;
 mod pool;

@@ -8,7 +8,7 @@ const URL: &str = "https://example.com/";
 
 fn create(app: &App, code: &str, url: &str, expires: &str) -> Result<usize, String> {
     let sql =
-        format!("select from shortlink.create_short_link($1, $2, now() + interval '{expires}', true, 0)");
+        format!("select from shortlink.create_short_link($1, $2, now() + interval '{expires}', true, 0, 0)");
     let rows = app.postgres_as_app().query(&sql, &[&code, &url]);
     rows.map(|rows| rows.len()).map_err(|error| error.code().unwrap().code().to_owned())
 }
@@ -17,8 +17,9 @@ fn create_all(app: &App, codes: &[&str], millis: i64) -> Result<(), String> {
     let urls = vec![URL; codes.len()];
     let ends = vec![millis; codes.len()];
     let custom = vec![1_i32; codes.len()];
-    let sql = "select shortlink.create_all_short_links($1, $2, $3, $4, 0)";
-    let created = app.postgres_as_app().execute(sql, &[&codes, &urls, &ends, &custom]);
+    let sql = "select shortlink.create_all_short_links($1, $2, $3, $4, 0, $5)";
+    let keys = vec![0_i32; codes.len()];
+    let created = app.postgres_as_app().execute(sql, &[&codes, &urls, &ends, &custom, &keys]);
     created.map(drop).map_err(|error| error.code().unwrap().code().to_owned())
 }
 
@@ -92,7 +93,7 @@ fn several_links_are_created_all_or_none() {
     }
     let uneven = app
         .postgres_as_app()
-        .execute("select shortlink.create_all_short_links('{0000000}', '{}', '{}', '{}', 0)", &[])
+        .execute("select shortlink.create_all_short_links('{0000000}', '{}', '{}', '{}', 0, '{}')", &[])
         .unwrap_err();
     assert_eq!(uneven.code(), Some(&SqlState::INVALID_PARAMETER_VALUE));
     app.sql("update shortlink.short_code set expires_at = now()");
@@ -179,9 +180,9 @@ fn no_quarantine_frees_the_code_of_a_live_link() {
     let app = App::own();
     assert_eq!(create(&app, "victim", URL, "1 day"), Ok(1));
     let mut postgres = app.postgres_as_app();
-    let sql = "select from shortlink.create_short_link('victim', 'https://evil.example/', now() + interval '1 day', true, -36500)";
+    let sql = "select from shortlink.create_short_link('victim', 'https://evil.example/', now() + interval '1 day', true, -36500, 0)";
     assert_eq!(postgres.query(sql, &[]).unwrap().len(), 0);
-    let sql = "select shortlink.create_all_short_links('{victim}', '{https://evil.example/}', '{null}', '{1}', -36500)";
+    let sql = "select shortlink.create_all_short_links('{victim}', '{https://evil.example/}', '{null}', '{1}', -36500, '{0}')";
     let error = postgres.query(sql, &[]).unwrap_err();
     assert_eq!(error.code(), Some(&SqlState::UNIQUE_VIOLATION), "{error}");
 }

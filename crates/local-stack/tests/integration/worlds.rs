@@ -17,7 +17,7 @@ fn targets(world: &str, wasm: &Path) -> Result<(), String> {
 
 #[test]
 fn each_component_fits_its_world() {
-    for name in ["create", "resolve", "health"] {
+    for name in ["create", "resolve", "manage", "health"] {
         assert_eq!(targets(&format!("built-{name}"), &component(name)), Ok(()), "{name}");
     }
 }

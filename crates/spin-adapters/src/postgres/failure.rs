@@ -5,6 +5,7 @@
 //! | 23514 | the month has no partition | it is created, and the statement repeated |
 //! | 23505 | in a statement for several links, one of the codes is in use | each link is stored alone |
 //! | 22023 | the link has already expired by the database's clock | 400 |
+//! | SL003 | the link leads to a blocked host | 400 |
 //! | SL001, SL002 | the database accepts no such code or URL, though the component does | 500: their versions differ |
 //! | 25006, 53100, 53200 | the server is read-only, or out of disk or memory | 503; reads go on |
 //! | 08..., 57P0., 53300 | the connection is lost | 503; the connection is not used again |
@@ -26,6 +27,9 @@ pub enum Failure {
     /// A link has already expired by the database's clock.
     #[error("a link has already expired")]
     AlreadyExpired,
+    /// A link leads to a blocked host.
+    #[error("a link leads to a blocked host")]
+    Blocked,
     /// The database refuses what the component accepts.
     #[error("the database refuses a {0} that the component accepts: their versions differ")]
     Refused(&'static str),
@@ -49,6 +53,7 @@ impl Failure {
             "22023" => Self::AlreadyExpired,
             "SL001" => Self::Refused("code"),
             "SL002" => Self::Refused("URL"),
+            "SL003" => Self::Blocked,
             "25006" | "53100" | "53200" => Self::Server(code.into()),
             _ if is_connection(code) => Self::Unavailable(format!("SQLSTATE {code}")),
             _ => Self::Statement(code.into()),
@@ -59,7 +64,9 @@ impl Failure {
     #[must_use]
     pub fn may_be_of_one(&self) -> bool {
         match self {
-            Self::Conflict | Self::AlreadyExpired | Self::Refused(_) | Self::Statement(_) => true,
+            Self::Conflict | Self::AlreadyExpired | Self::Blocked | Self::Refused(_) | Self::Statement(_) => {
+                true
+            }
             Self::NoPartition | Self::Server(_) | Self::Unavailable(_) => false,
         }
     }
@@ -110,6 +117,7 @@ mod tests {
             ("22023", Failure::AlreadyExpired, true),
             ("SL001", Failure::Refused("code"), true),
             ("SL002", Failure::Refused("URL"), true),
+            ("SL003", Failure::Blocked, true),
             ("25006", Failure::Server("25006".into()), false),
             ("53100", Failure::Server("53100".into()), false),
             ("57014", Failure::Statement("57014".into()), true),

@@ -11,19 +11,20 @@ use shortlink_guest::{
     batch::{Batch, Unanswered},
     deadline::Deadline,
 };
-use spin_sdk::pg::{DbValue, ParameterValue};
+use spin_sdk::pg::{self, DbValue, ParameterValue};
 
 use super::{
     connection::Postgres,
     failure::Failure,
+    keys::Keys,
     server::{Connection, Server, Spin},
 };
 
 /// Stores the link, or gives no row when its code is in use.
 const CREATE: &str = "select from shortlink.create_short_link(\
-    $1, $2, coalesce(timestamptz 'epoch' + $3::bigint * interval '1 millisecond', 'infinity'), $4, $5)";
+    $1, $2, coalesce(timestamptz 'epoch' + $3::bigint * interval '1 millisecond', 'infinity'), $4, $5, $6)";
 /// Stores all of the links or none.
-const CREATE_ALL: &str = "select shortlink.create_all_short_links($1, $2, $3, $4, $5)";
+const CREATE_ALL: &str = "select shortlink.create_all_short_links($1, $2, $3, $4, $5, $6)";
 const CREATE_PARTITION: &str = "select shortlink.create_current_partition()";
 const HAS_PARTITION: &str = "select where shortlink.short_link_partition_exists(now())";
 const PREVIEW: &str = "select shortlink.preview_short_link($1)";
@@ -41,6 +42,7 @@ pub struct PostgresStore<S: Server = Spin> {
     links: Rc<Links<S>>,
     creates: Rc<Batch<NewLink, Shared<Result<Claim, Failure>>>>,
     lookups: Rc<Batch<Code, Shared<Result<Lookup, StoreError>>>>,
+    keys: Keys,
 }
 
 /// What a statement for several requests says of one of them; `None` when it failed, perhaps because of another one.
@@ -49,13 +51,13 @@ type Shared<T> = Option<T>;
 /// The same for one request: no statement begins after its deadline.
 pub struct UntilDeadline<'a, S: Server> {
     store: &'a PostgresStore<S>,
-    deadline: Deadline,
+    pub(super) deadline: Deadline,
 }
 
 /// The statements.
-struct Links<S: Server> {
-    postgres: Postgres<S>,
-    quarantine_days: i32,
+pub(super) struct Links<S: Server> {
+    pub(super) postgres: Postgres<S>,
+    pub(super) quarantine_days: i32,
 }
 
 /// What a code's preview is.
@@ -89,6 +91,7 @@ impl<S: Server + 'static> PostgresStore<S> {
             creates: Batch::new(MOST_CREATES, |_| false),
             // A missing link may have been created since; a live one stays what it is.
             lookups: Batch::new(MOST_LOOKUPS, |lookup| matches!(lookup, Some(Ok(Lookup::Live(_))))),
+            keys: Keys::default(),
         }
     }
 
@@ -109,6 +112,14 @@ impl<S: Server + 'static> PostgresStore<S> {
 }
 
 impl<S: Server + 'static> UntilDeadline<'_, S> {
+    pub(super) fn links(&self) -> &Links<S> {
+        &self.store.links
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.store.keys
+    }
+
     /// The deadline of statements for this request alone, if they may still begin. It waits for no other request then.
     fn alone(&self) -> Result<Deadline, StoreError> {
         if self.deadline.has_passed() {
@@ -205,6 +216,7 @@ impl<S: Server> Links<S> {
             Ok(0) => Ok(Claim::Taken),
             Ok(_) => Ok(Claim::Created),
             Err(Failure::AlreadyExpired) => Ok(Claim::AlreadyExpired),
+            Err(Failure::Blocked) => Ok(Claim::Blocked),
             Err(failure) => Err(failure),
         }
     }
@@ -216,14 +228,23 @@ impl<S: Server> Links<S> {
         parameters: &[ParameterValue],
         deadline: Deadline,
     ) -> Result<u64, Failure> {
-        let execute = async |statement, parameters| {
-            let execute = async |connection: &S::Connection| connection.execute(statement, parameters).await;
-            self.postgres.run(deadline, execute).await
-        };
-        match execute(statement, parameters.to_vec()).await {
+        let create =
+            async |connection: &S::Connection| connection.execute(statement, parameters.to_vec()).await;
+        self.with_partition(deadline, create).await
+    }
+
+    /// Runs a statement; when the month has no partition, creates that, and runs it once more.
+    pub(super) async fn with_partition<T>(
+        &self,
+        deadline: Deadline,
+        statement: impl AsyncFn(&S::Connection) -> Result<T, pg::Error>,
+    ) -> Result<T, Failure> {
+        match self.postgres.run(deadline, &statement).await {
             Err(Failure::NoPartition) => {
-                execute(CREATE_PARTITION, vec![]).await?;
-                execute(statement, parameters.to_vec()).await
+                let create =
+                    async |connection: &S::Connection| connection.execute(CREATE_PARTITION, vec![]).await;
+                self.postgres.run(deadline, create).await?;
+                self.postgres.run(deadline, &statement).await
             }
             result => result,
         }
@@ -245,7 +266,7 @@ impl<S: Server> Links<S> {
         codes.iter().map(|code| Some(answer(code).unwrap_or_else(|| Err(no_answer())))).collect()
     }
 
-    async fn find(
+    pub(super) async fn find(
         &self,
         codes: &[Code],
         deadline: Deadline,
@@ -269,6 +290,7 @@ fn create_parameters(link: &NewLink, quarantine_days: i32) -> Vec<ParameterValue
         expires_at(link).map_or(ParameterValue::DbNull, ParameterValue::Int64),
         ParameterValue::Boolean(link.is_custom),
         ParameterValue::Int32(quarantine_days),
+        ParameterValue::Int32(link.owner.0),
     ]
 }
 
@@ -284,6 +306,7 @@ fn create_all_parameters(links: &[&NewLink], quarantine_days: i32) -> Vec<Parame
         ParameterValue::ArrayInt64(expiries),
         ParameterValue::ArrayInt32(custom),
         ParameterValue::Int32(quarantine_days),
+        ParameterValue::ArrayInt32(links.iter().map(|link| Some(link.owner.0)).collect()),
     ]
 }
 
@@ -298,7 +321,7 @@ pub fn lookups(codes: &[Code], found: Option<DbValue>) -> Vec<Result<Lookup, Sto
     }
 }
 
-fn no_answer() -> StoreError {
+pub(super) fn no_answer() -> StoreError {
     StoreError::Unusable("the answer is none of the function's".into())
 }
 
@@ -319,6 +342,7 @@ fn read(code: &Code, found: Option<&str>) -> Result<Lookup, StoreError> {
 #[cfg(test)]
 mod tests {
     use futures::future::join_all;
+    use shortlink_core::KeyId;
     use shortlink_guest::host::{monotonic, simulated::run};
 
     use super::*;
@@ -338,7 +362,7 @@ mod tests {
     fn new_link(number: u64) -> NewLink {
         let target = TargetUrl::parse("https://example.com/", &[]).unwrap();
         let expiry = Expiry::stored(Timestamp::from_unix_millis(1000));
-        NewLink { code: code(number), link: Link { target, expiry }, is_custom: true }
+        NewLink { code: code(number), link: Link { target, expiry }, is_custom: true, owner: KeyId::NONE }
     }
 
     /// Whether a statement concerns a code.

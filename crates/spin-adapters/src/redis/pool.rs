@@ -105,12 +105,16 @@ impl<S: Server> RedisPool<S> {
         }
         let fetch = self.prefetched.fetch();
         let answer = self.redis.execute("LPOP", lpop(fetch.count), Cooldowns::Obey).await?;
-        let entries = answer.into_iter().filter_map(|item| match item {
-            RedisResult::Binary(entry) => Some(entry),
-            RedisResult::Status(entry) => Some(entry.into_bytes()),
-            RedisResult::Nil | RedisResult::Int64(_) => None,
-        });
-        fetch.keep(entries)
+        fetch.keep(entries(answer))
+    }
+
+    /// Takes up to so many codes at once; fewer when the pool has no more, none when it cannot answer.
+    pub async fn take(&self, count: usize) -> Vec<Code> {
+        if count == 0 {
+            return Vec::new();
+        }
+        let answer = self.redis.execute("LPOP", lpop(count), Cooldowns::Obey).await.unwrap_or_default();
+        entries(answer).filter_map(code).collect()
     }
 
     /// How many codes are left; `None` when the pool cannot answer or hands none out, as on a replica that is read-only.
@@ -124,6 +128,24 @@ impl<S: Server> RedisPool<S> {
     }
 }
 
+/// The entries in an answer to `LPOP`.
+fn entries(answer: Vec<RedisResult>) -> impl Iterator<Item = Vec<u8>> {
+    answer.into_iter().filter_map(|item| match item {
+        RedisResult::Binary(entry) => Some(entry),
+        RedisResult::Status(entry) => Some(entry.into_bytes()),
+        RedisResult::Nil | RedisResult::Int64(_) => None,
+    })
+}
+
+/// The code that an entry is; one that is none is logged.
+fn code(entry: Vec<u8>) -> Option<Code> {
+    let code = Code::from_pool(&entry);
+    code.inspect_err(|error| {
+        log::failure("redis_codes", &format!("skipped an entry of the pool: it {error}"));
+    })
+    .ok()
+}
+
 fn list() -> RedisParameter {
     RedisParameter::Binary(CODES_LIST.into())
 }
@@ -135,11 +157,8 @@ fn lpop(count: usize) -> Vec<RedisParameter> {
 impl<S: Server> CodePool for RedisPool<S> {
     async fn next(&self) -> Option<Code> {
         for _ in 0..MALFORMED_LIMIT {
-            match Code::from_pool(&self.pop().await?) {
-                Ok(code) => return Some(code),
-                Err(error) => {
-                    log::failure("redis_codes", &format!("skipped an entry of the pool: it {error}"));
-                }
+            if let Some(code) = code(self.pop().await?) {
+                return Some(code);
             }
         }
         None

@@ -87,7 +87,7 @@ fn shift_clock(app: &App, seconds: u32) {
          create function shortlink.shifted() returns timestamptz language sql volatile security definer
             as 'select clock_timestamp() + by from shortlink.shift';
          do $$ begin execute replace(pg_get_functiondef(
-            'shortlink.create_short_link(text, text, timestamptz, boolean, int)'::regprocedure),
+            'shortlink.create_short_link(text, text, timestamptz, boolean, int, int)'::regprocedure),
             'clock_timestamp()', 'shortlink.shifted()'); end $$;
          grant execute on function shortlink.shifted to public"
     ));

@@ -186,7 +186,10 @@ fn a_preflight_allows_the_methods_and_the_content_type_and_no_credentials() {
             assert_eq!(reply.status, 204);
             assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
             assert_eq!(reply.header("access-control-allow-methods"), Some(methods));
-            assert_eq!(reply.header("access-control-allow-headers"), Some("content-type"));
+            assert_eq!(
+                reply.header("access-control-allow-headers"),
+                Some("content-type, authorization, x-api-key, idempotency-key")
+            );
             assert_eq!(reply.header("access-control-allow-credentials"), None);
         }
     }

@@ -175,14 +175,14 @@ fn a_statement_that_fails_is_not_quoted() {
             "create or replace function shortlink.resolve_short_links(p_codes text[]) returns text[] language plpgsql
                 as $$ begin raise exception 'select % from shortlink.short_link', p_codes; end $$;
              create or replace function shortlink.create_short_link(
-                p_code text, p_url text, p_expires_at timestamptz, p_is_custom boolean, p_quarantine_days int
+                p_code text, p_url text, p_expires_at timestamptz, p_is_custom boolean, p_quarantine_days int, p_key_id int
              ) returns table (short_code text, created_at timestamptz)
              language plpgsql as $$ begin raise exception 'insert into short_link %', p_code; end $$",
             "P0001",
         ),
         ("no right", "revoke execute on all functions in schema shortlink from shortlink_app", "42501"),
         ("no function", "alter function shortlink.resolve_short_links(text[]) rename to gone;
-            alter function shortlink.create_short_link(text, text, timestamptz, boolean, int) rename to gone_too", "42883"),
+            alter function shortlink.create_short_link(text, text, timestamptz, boolean, int, int) rename to gone_too", "42883"),
         (
             "an answer of another kind",
             "create function shortlink.resolve_short_links(p_codes text[]) returns int language sql as 'select 1';

@@ -13,78 +13,123 @@ fn listed(sql: &str) -> Vec<String> {
 }
 
 #[test]
-fn neither_role_is_more_than_a_role_that_may_log_in() {
+fn no_role_is_more_than_a_role_that_may_log_in() {
     let attributes =
         "select rolname, rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls
         from pg_roles where rolname !~ '^pg_' order by 1";
     assert_eq!(
         listed(attributes),
-        ["postgres|t|t|t|t|t|t", "shortlink_app|t|f|f|f|f|f", "shortlink_batch|t|f|f|f|f|f"]
+        [
+            "postgres|t|t|t|t|t|t",
+            "shortlink_app|t|f|f|f|f|f",
+            "shortlink_batch|t|f|f|f|f|f",
+            "shortlink_manage|t|f|f|f|f|f"
+        ]
     );
     let none: [String; 0] = [];
     let memberships = "select member::regrole, roleid::regrole from pg_auth_members
         where member::regrole::text !~ '^pg_'";
     assert_eq!(listed(memberships), none, "a role that is a member of another");
     assert_eq!(listed("select parname from pg_parameter_acl"), none, "a setting somebody may change");
-    let limits = "select unnest(setconfig) from pg_db_role_setting where setrole = 'shortlink_app'::regrole
-            and setdatabase = 0 order by 1";
-    assert_eq!(listed(limits), ["idle_in_transaction_session_timeout=5s", "statement_timeout=2s"]);
+    let limits = "select setrole::regrole, unnest(setconfig) from pg_db_role_setting where setdatabase = 0 order by 1, 2";
+    assert_eq!(
+        listed(limits),
+        [
+            "shortlink_app|idle_in_transaction_session_timeout=5s",
+            "shortlink_app|statement_timeout=2s",
+            "shortlink_manage|idle_in_transaction_session_timeout=5s",
+            "shortlink_manage|statement_timeout=2s"
+        ]
+    );
 }
 
-#[test]
-fn the_app_role_may_execute_its_functions_and_nothing_else() {
-    // Every object of the database that is not Postgres's own, with every right that the role has on it.
-    let rights = "
+/// Every object of the database that is not Postgres's own, with every right that the role has on it.
+fn rights_of(role: &str) -> Vec<String> {
+    let rights = format!(
+        "
         with mine as (select oid, nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema')
         select 'relation ' || c.oid::regclass || ': ' || p from pg_class c join mine on mine.oid = relnamespace,
             unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p
-            where relkind in ('r', 'p', 'v', 'm', 'f') and has_table_privilege('shortlink_app', c.oid, p)
+            where relkind in ('r', 'p', 'v', 'm', 'f') and has_table_privilege('{role}', c.oid, p)
         union all
         select 'columns of ' || c.oid::regclass || ': ' || p from pg_class c join mine on mine.oid = relnamespace,
             unnest(array['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) p
-            where relkind in ('r', 'p', 'v', 'm', 'f') and has_any_column_privilege('shortlink_app', c.oid, p)
+            where relkind in ('r', 'p', 'v', 'm', 'f') and has_any_column_privilege('{role}', c.oid, p)
         union all
         select 'sequence ' || c.oid::regclass || ': ' || p from pg_class c join mine on mine.oid = relnamespace,
             unnest(array['USAGE', 'SELECT', 'UPDATE']) p
-            where relkind = 'S' and has_sequence_privilege('shortlink_app', c.oid, p)
+            where relkind = 'S' and has_sequence_privilege('{role}', c.oid, p)
         union all
         select 'function ' || f.oid::regprocedure from pg_proc f join mine on mine.oid = pronamespace
-            where has_function_privilege('shortlink_app', f.oid, 'EXECUTE')
+            where has_function_privilege('{role}', f.oid, 'EXECUTE')
         union all
         select 'schema ' || nspname || ': ' || p from mine, unnest(array['USAGE', 'CREATE']) p
-            where has_schema_privilege('shortlink_app', oid, p)
+            where has_schema_privilege('{role}', oid, p)
         union all
         select 'language ' || lanname from pg_language
-            where lanpltrusted and has_language_privilege('shortlink_app', oid, 'USAGE')
+            where lanpltrusted and has_language_privilege('{role}', oid, 'USAGE')
         union all
         select 'tablespace ' || spcname from pg_tablespace
-            where spcname <> 'pg_default' and has_tablespace_privilege('shortlink_app', oid, 'CREATE')
+            where spcname <> 'pg_default' and has_tablespace_privilege('{role}', oid, 'CREATE')
         union all
         select 'foreign server ' || srvname from pg_foreign_server
         union all
         select 'large object ' || oid from pg_largeobject_metadata
         union all
         select 'database: ' || p from unnest(array['CREATE', 'CONNECT', 'TEMPORARY']) p
-            where has_database_privilege('shortlink_app', current_database(), p)
+            where has_database_privilege('{role}', current_database(), p)
         union all
-        select 'owner of ' || objid from pg_shdepend where refobjid = 'shortlink_app'::regrole and deptype = 'o'
-        order by 1";
+        select 'owner of ' || objid from pg_shdepend where refobjid = '{role}'::regrole and deptype = 'o'
+        order by 1"
+    );
+    listed(&rights)
+}
+
+#[test]
+fn the_app_role_may_execute_its_functions_and_nothing_else() {
     assert_eq!(
-        listed(rights),
+        rights_of("shortlink_app"),
         [
             // Postgres gives every role these two on every database, and every role the languages and the use of `public`.
             "database: CONNECT",
             "database: TEMPORARY",
-            "function shortlink.create_all_short_links(text[],text[],bigint[],integer[],integer)",
+            "function shortlink.check_api_key(bytea)",
+            "function shortlink.claim_idempotency_key(integer,text,bytea)",
+            "function shortlink.create_all_short_links(text[],text[],bigint[],integer[],integer,integer[])",
             "function shortlink.create_current_partition()",
             "function shortlink.create_short_link(text,text,timestamp with time zone,boolean)",
-            "function shortlink.create_short_link(text,text,timestamp with time zone,boolean,integer)",
+            "function shortlink.create_short_link(text,text,timestamp with time zone,boolean,integer,integer)",
             "function shortlink.create_short_link_partition(timestamp with time zone)",
             "function shortlink.create_short_links(text[],text[],bigint[],integer[])",
+            "function shortlink.create_short_links_each(text[],text[],text[],bigint[],text[],integer,integer,text,bytea)",
             "function shortlink.preview_short_link(text)",
             "function shortlink.resolve_short_link(text)",
             "function shortlink.resolve_short_links(text[])",
             "function shortlink.short_link_partition_exists(timestamp with time zone)",
+            "language plpgsql",
+            "language sql",
+            "schema public: USAGE",
+            "schema shortlink: USAGE",
+        ]
+    );
+}
+
+#[test]
+fn the_manage_role_may_execute_its_functions_and_nothing_else() {
+    assert_eq!(
+        rights_of("shortlink_manage"),
+        [
+            "database: CONNECT",
+            "database: TEMPORARY",
+            "function shortlink.change_link(integer,text,text,timestamp with time zone,boolean)",
+            "function shortlink.check_api_key(bytea)",
+            "function shortlink.claim_idempotency_key(integer,text,bytea)",
+            "function shortlink.create_current_partition()",
+            "function shortlink.create_short_links_each(text[],text[],text[],bigint[],text[],integer,integer,text,bytea)",
+            "function shortlink.delete_link(integer,text)",
+            "function shortlink.find_link(integer,text)",
+            "function shortlink.list_links(integer,text,text,bigint,text,integer)",
+            "function shortlink.resolve_short_links(text[])",
             "language plpgsql",
             "language sql",
             "schema public: USAGE",
@@ -145,7 +190,8 @@ fn everybody_else_has_no_right_on_what_the_migrations_made() {
                 from pg_attribute join pg_class c on c.oid = attrelid join mine on mine.oid = relnamespace
         )
         select what, privilege_type, case grantee when 0 then 'public' else grantee::regrole::text end
-        from rights where grantee not in ('shortlink_batch'::regrole, 'shortlink_app'::regrole) or is_grantable";
+        from rights where grantee not in
+            ('shortlink_batch'::regrole, 'shortlink_app'::regrole, 'shortlink_manage'::regrole) or is_grantable";
     let grants_of_others = listed(public);
     assert_eq!(grants_of_others, none);
     let owners = "select distinct 'relation', relowner::regrole from pg_class where relnamespace = 'shortlink'::regnamespace
@@ -176,12 +222,22 @@ fn a_function_that_runs_as_its_owner_cannot_be_led_elsewhere() {
     assert_eq!(
         listed(settings),
         [
+            "change_link|t|{\"search_path=shortlink, pg_temp\"}",
+            "check_api_key|t|{\"search_path=shortlink, pg_temp\"}",
+            "claim_idempotency_key|t|{\"search_path=shortlink, pg_temp\"}",
             "create_all_short_links|t|{\"search_path=shortlink, pg_temp\"}",
             "create_current_partition|t|{\"search_path=shortlink, pg_temp\"}",
             "create_short_link|t|{\"search_path=shortlink, pg_temp\"}",
             "create_short_link|t|{\"search_path=shortlink, pg_temp\"}",
             "create_short_link_partition|t|{\"search_path=shortlink, pg_temp\",lock_timeout=2s,TimeZone=UTC,\"DateStyle=ISO, YMD\"}",
             "create_short_links|t|{\"search_path=shortlink, pg_temp\"}",
+            "create_short_links_each|t|{\"search_path=shortlink, pg_temp\"}",
+            "delete_link|t|{\"search_path=shortlink, pg_temp\"}",
+            "find_link|t|{\"search_path=shortlink, pg_temp\"}",
+            "is_blocked|t|{\"search_path=shortlink, pg_temp\"}",
+            "link_changed|t|{\"search_path=shortlink, pg_temp\"}",
+            "link_record|t|{\"search_path=shortlink, pg_temp\"}",
+            "list_links|t|{\"search_path=shortlink, pg_temp\"}",
             "preview_short_link|t|{\"search_path=shortlink, pg_temp\"}",
             "resolve_short_link|t|{\"search_path=shortlink, pg_temp\"}",
             "resolve_short_links|t|{\"search_path=shortlink, pg_temp\"}",
@@ -205,6 +261,7 @@ fn a_function_that_runs_as_its_owner_cannot_be_led_elsewhere() {
 }
 
 /// A user of a Redis, and all it may do there.
+#[derive(Clone, Copy)]
 struct User {
     name: &'static str,
     flags: &'static [&'static str],
@@ -238,12 +295,13 @@ fn the_users_of_the_cache_may_run_four_commands() {
     let batch = User {
         name: "shortlink_batch",
         flags: &["on"],
-        commands: &["ping", "select"],
-        keys: "",
-        own: &["PING"],
-        foreign: &[],
+        commands: &["get", "ping", "select", "set"],
+        keys: "~link:*",
+        own: &["SET", "link:a", "x"],
+        foreign: &[&["SET", "shortlink:codes", "x"]],
     };
-    assert_users(&mut App::shared().cache(), &[app, batch]);
+    let manage = User { name: "shortlink_manage", ..batch };
+    assert_users(&mut App::shared().cache(), &[app, batch, manage]);
 }
 
 #[test]
@@ -270,13 +328,17 @@ fn the_users_of_the_codes_may_run_four_commands() {
         own: &["RPUSH", "shortlink:codes", "AAAAAAA"],
         foreign: &[&["RPUSH", "shortlink:codes2", "x"], &["RPUSH", "link:a", "x"], &["LLEN", "other"]],
     };
-    assert_users(&mut App::shared().codes(), &[app, batch]);
+    let manage = User { name: "shortlink_manage", ..app };
+    assert_users(&mut App::shared().codes(), &[app, batch, manage]);
 }
 
 fn assert_users(redis: &mut Connection, users: &[User]) {
     let mut names: Vec<String> = cmd("ACL").arg("USERS").query(redis).unwrap();
     names.sort();
-    assert_eq!(names, ["default", "shortlink_app", "shortlink_batch", "shortlink_operator"]);
+    assert_eq!(
+        names,
+        ["default", "shortlink_app", "shortlink_batch", "shortlink_manage", "shortlink_operator"]
+    );
     assert!(field(redis, "default", "flags").contains(&"off".to_owned()), "anybody may come in as `default`");
     let commands = every_command(redis);
     assert!(commands.len() > 300, "only {} commands", commands.len());
