@@ -20,9 +20,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// How long the cache holds that a link was withdrawn: longer than a look-up that began before can take.
-pub const WITHDRAWN_LIFETIME: Duration = Duration::from_secs(60);
-/// How long the cache holds that there is no live link. Also the longest that a link created while the cache refuses
+/// How long the cache holds that there is no live link: longer than a look-up takes that began before a link was withdrawn. Also the longest that a link created while the cache refuses
 /// writes can stay hidden.
 pub const NEGATIVE_LIFETIME: Duration = Duration::from_secs(10);
 
@@ -53,24 +51,17 @@ pub struct Entry {
 /// all of it, depending on its code, and never past its expiry.
 #[must_use]
 pub fn filling(code: &Code, lookup: &Lookup, now: Timestamp, longest: Duration) -> Option<Entry> {
-    encode(code, lookup, now, longest, NEGATIVE_LIFETIME, Write::KeepExisting)
+    encode(code, lookup, now, longest, Write::KeepExisting)
 }
 
 /// The same after a change, or in place of an entry that is of no use.
 #[must_use]
 pub fn replacing(code: &Code, lookup: &Lookup, now: Timestamp, longest: Duration) -> Option<Entry> {
-    encode(code, lookup, now, longest, WITHDRAWN_LIFETIME, Write::Replace)
+    encode(code, lookup, now, longest, Write::Replace)
 }
 
-fn encode(
-    code: &Code,
-    lookup: &Lookup,
-    now: Timestamp,
-    longest: Duration,
-    negative: Duration,
-    write: Write,
-) -> Option<Entry> {
-    let none = |value: &str| Entry { value: value.into(), lifetime: negative, write };
+fn encode(code: &Code, lookup: &Lookup, now: Timestamp, longest: Duration, write: Write) -> Option<Entry> {
+    let none = |value: &str| Entry { value: value.into(), lifetime: NEGATIVE_LIFETIME, write };
     match lookup {
         Lookup::Live(link) => {
             let left = Duration::from_millis(link.expiry.millis_left(now));
@@ -182,7 +173,7 @@ mod tests {
             Entry { write: Write::Replace, ..filling(&code(), &live(7_200_000), NOW, HOUR).unwrap() }
         );
         let entry = replacing(&code(), &Lookup::Expired, NOW, HOUR).unwrap();
-        assert_eq!((entry.lifetime, entry.write), (WITHDRAWN_LIFETIME, Write::Replace));
+        assert_eq!((entry.lifetime, entry.write), (NEGATIVE_LIFETIME, Write::Replace));
     }
 
     #[test]

@@ -31,10 +31,15 @@ impl Http {
         self.exchange(&format!("GET /v1/shortlink/{code} HTTP/1.1\r\nhost: {}\r\n\r\n", self.address))
     }
 
-    pub fn post(&mut self, body: &str) -> Option<Answer> {
+    /// A request with a JSON body; each header is a whole line.
+    pub fn send(&mut self, method: &str, path: &str, headers: &[String], body: &str) -> Option<Answer> {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.address);
+        for header in headers {
+            head += header;
+            head += "\r\n";
+        }
         self.exchange(&format!(
-            "POST /v1/shortlink HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            self.address,
+            "{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         ))
     }

@@ -20,6 +20,11 @@ use crate::{
 /// How long the cache may hold that an alias is unknown, when writing the new link to it failed; see
 /// `cache_entry::NEGATIVE_LIFETIME`. With the longest that a look-up takes.
 const NEGATIVE_STALENESS: i64 = 10_000 + 4_000;
+/// How long a changed link may be followed as it was, where nothing is away: an instance remembers it for two seconds, and a
+/// look-up that was in flight takes four.
+const STALENESS: i64 = 2_000 + 4_000;
+/// How old a change is when the batch applies it to the cache.
+const APPLIED_AFTER: i64 = 5_000;
 /// Broken promises to print.
 const SHOWN: usize = 20;
 
@@ -30,11 +35,58 @@ pub struct Link {
     /// Milliseconds since the Unix epoch; `None`: long after this run.
     pub expires_at: Option<i64>,
     pub acknowledged: i64,
+    /// Whether it belongs to a key and may be changed.
+    pub is_owned: bool,
+    /// Oldest first.
+    pub changes: Vec<Change>,
+}
+
+/// A change that was asked for.
+#[derive(Clone)]
+pub struct Change {
+    /// Where the link leads then; `None` is nowhere.
+    pub to: Option<String>,
+    pub answered: i64,
+    /// Whether it was acknowledged; else it may happen at any time, or never.
+    pub is_certain: bool,
+    pub deletes: bool,
+}
+
+/// What a link's history says of an answer.
+enum Verdict {
+    Right,
+    /// So it was before a change, and may be followed still.
+    Stale,
+    Wrong,
 }
 
 impl Link {
     pub fn is_over(&self, at: i64) -> bool {
         self.expires_at.is_some_and(|end| end <= at)
+    }
+
+    /// Whether somebody else may have the code from then on.
+    fn is_free(&self, at: i64) -> bool {
+        self.is_over(at) || self.changes.iter().any(|change| change.is_certain && change.deletes)
+    }
+
+    /// Whether it may lead there (`None`: nowhere). `may_be_stale` says of a change whether what was before it may be
+    /// followed still.
+    fn verdict(&self, location: Option<&str>, may_be_stale: impl Fn(&Change) -> bool) -> Verdict {
+        let (mut state, mut verdict) = (Some(self.url.as_str()), Verdict::Wrong);
+        for change in &self.changes {
+            if !change.is_certain {
+                if change.to.as_deref() == location {
+                    return Verdict::Right;
+                }
+                continue;
+            }
+            if state == location && may_be_stale(change) {
+                verdict = Verdict::Stale;
+            }
+            state = change.to.as_deref();
+        }
+        if state == location { Verdict::Right } else { verdict }
     }
 }
 
@@ -45,6 +97,10 @@ pub struct Ledger {
     /// Codes and URLs of creates that were not acknowledged: they may have been stored, or may yet be.
     doubtful: Mutex<BTreeSet<(String, String)>>,
     broken: Mutex<Vec<String>>,
+    /// Beginning and end of each time that the batch has applied changes to the cache.
+    rounds: Mutex<Vec<(i64, i64)>>,
+    changed: AtomicU64,
+    revoked: AtomicU64,
     requests: AtomicU64,
     unanswered: AtomicU64,
     unavailable: AtomicU64,
@@ -80,6 +136,46 @@ impl Ledger {
         }
     }
 
+    /// Writes a change down.
+    pub fn change(&self, code: &str, change: Change, is_certain: bool) {
+        self.changed.fetch_add(u64::from(is_certain), Relaxed);
+        if let Some(link) = lock(&self.links).get_mut(code).and_then(|links| links.last_mut()) {
+            link.changes.push(change);
+        }
+    }
+
+    /// The batch has applied what was changed.
+    pub fn round(&self, began: i64, ended: i64) {
+        lock(&self.rounds).push((began, ended));
+    }
+
+    /// A revoked key was refused when it had to be.
+    pub fn key_died(&self) {
+        self.revoked.fetch_add(1, Relaxed);
+    }
+
+    /// Whether a request at that time may see what was before a change: until the batch has applied it, as the cache may have
+    /// been away at the moment of the change, and as long after as instances remember links.
+    fn may_see_before(&self, change: &Change, asked: i64) -> bool {
+        let applied = |(began, _): &&(i64, i64)| *began >= change.answered + APPLIED_AFTER;
+        lock(&self.rounds).iter().find(applied).is_none_or(|(_, ended)| asked < ended + STALENESS)
+    }
+
+    /// Whether what an answer says of a code was true of its earlier link, and may be seen still.
+    fn is_of_former(&self, link: &Link, location: Option<&str>, asked: i64) -> bool {
+        let links = lock(&self.links);
+        let Some(links) = links.get(&link.code) else { return false };
+        let former = links.iter().rev().find(|other| other.acknowledged < link.acknowledged);
+        former.is_some_and(|former| {
+            former.changes.iter().any(|change| change.deletes)
+                && !matches!(
+                    former.verdict(location, |change| self.may_see_before(change, asked)),
+                    Verdict::Wrong
+                )
+                && former.changes.iter().all(|change| !change.deletes || self.may_see_before(change, asked))
+        })
+    }
+
     /// Once the promised link has expired, its alias may lead to one whose create went unanswered.
     fn is_doubtful(&self, link: &Link, location: Option<&str>, answered: i64) -> bool {
         let Some(location) = location.filter(|_| link.is_over(answered)) else { return false };
@@ -91,7 +187,7 @@ impl Ledger {
         let mut links = lock(&self.links);
         let held = links.entry(link.code.clone()).or_default();
         // What the create said was true when it was asked, and that was before it was answered.
-        if held.iter().any(|other| !other.is_over(link.acknowledged)) {
+        if held.iter().any(|other| !other.is_free(link.acknowledged)) {
             self.shared.fetch_add(1, Relaxed);
             self.report(format!("shared: {} was given out while it had a link", link.code));
         }
@@ -106,7 +202,27 @@ impl Ledger {
     /// Checks an answer to a request that was sent at `asked` for the newest link of its code.
     pub fn check(&self, link: &Link, answer: &Answer, asked: i64) {
         let answered = now_millis();
+        let location = answer.location.as_deref().filter(|_| answer.status == 302);
+        if !link.changes.is_empty() && matches!(answer.status, 302 | 404 | 410) {
+            let verdict = link.verdict(location, |change| self.may_see_before(change, asked));
+            return match verdict {
+                Verdict::Right => drop(self.redirects.fetch_add(1, Relaxed)),
+                Verdict::Stale => drop(self.stale.fetch_add(1, Relaxed)),
+                Verdict::Wrong if self.is_of_former(link, location, asked) => {
+                    self.stale.fetch_add(1, Relaxed);
+                }
+                Verdict::Wrong if location.is_none() && self.may_be_stale(link, asked) => {
+                    self.stale.fetch_add(1, Relaxed);
+                }
+                Verdict::Wrong => {
+                    self.wrong(&format!("{} led to {location:?} after its changes", link.code));
+                }
+            };
+        }
         match answer.status {
+            302 if location != Some(&link.url) && self.is_of_former(link, location, asked) => {
+                self.stale.fetch_add(1, Relaxed);
+            }
             302 if self.is_doubtful(link, answer.location.as_deref(), answered) => {}
             302 if answer.location.as_deref() != Some(&link.url) => {
                 self.wrong(&format!("{} led to {:?} and not to {}", link.code, answer.location, link.url));
@@ -136,6 +252,16 @@ impl Ledger {
     /// Follows every code that was ever promised, first as the cache has it, then as Postgres has it.
     pub fn verify(&self, world: &World) -> Result<()> {
         thread::sleep(Duration::from_millis(u64::try_from(NEGATIVE_STALENESS)?));
+        let began = now_millis();
+        world.batch(&["changes", "apply"])?;
+        self.round(began, now_millis());
+        thread::sleep(Duration::from_millis(u64::try_from(STALENESS)?));
+        let repeated = world.sql(
+            "select count(*) from (select from shortlink.short_link where url like '%#once' group by url having count(*) > 1) twice",
+        )?;
+        if repeated != "0" {
+            self.wrong(&format!("{repeated} creates with an idempotency key were stored more than once"));
+        }
         for round in ["with the cache", "without it"] {
             println!("soak: following every link {round}");
             let newest: Vec<Link> =
@@ -159,7 +285,9 @@ impl Ledger {
         let asked = now_millis();
         let answer = (0..5).find_map(|_| http.get(&link.code).filter(|answer| answer.status != 503));
         match answer {
-            Some(answer) if answer.status == 302 || link.is_over(asked) => self.check(link, &answer, asked),
+            Some(answer) if answer.status == 302 || link.is_over(asked) || !link.changes.is_empty() => {
+                self.check(link, &answer, asked);
+            }
             other => {
                 self.lost.fetch_add(1, Relaxed);
                 let status = other.map(|answer| answer.status);
@@ -187,6 +315,8 @@ impl Ledger {
             ("unanswered", &self.unanswered),
             ("stale, as stated", &self.stale),
             ("acknowledged", &self.acknowledged),
+            ("changed", &self.changed),
+            ("keys revoked", &self.revoked),
             ("lost", &self.lost),
             ("shared", &self.shared),
             ("wrong", &self.wrong),

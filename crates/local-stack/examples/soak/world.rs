@@ -5,6 +5,7 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
+    process::Command,
     time::Duration,
 };
 
@@ -140,10 +141,9 @@ impl World {
 
     /// Ends the sessions that the service has in Postgres.
     pub fn end_sessions(&self) -> Result<()> {
-        let postgres = self.postgres.as_ref().context("Postgres is not started")?;
         let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity
             where usename in ('shortlink_app', 'shortlink_manage')";
-        postgres.sql(DATABASE, sql).map(drop)
+        self.sql(sql).map(drop)
     }
 
     pub fn flush_cache(&self) -> Result<()> {
@@ -152,10 +152,9 @@ impl World {
 
     /// Puts codes into the pool that were given out before, as an old snapshot would.
     pub fn reissue_codes(&self) -> Result<()> {
-        let postgres = self.postgres.as_ref().context("Postgres is not started")?;
         let sql = "select string_agg(short_code, ' ') from
             (select short_code from shortlink.short_link where not is_custom limit 100) used";
-        let used = postgres.sql(DATABASE, sql)?;
+        let used = self.sql(sql)?;
         if used.is_empty() {
             Ok(())
         } else {
@@ -188,10 +187,28 @@ impl World {
         anyhow::bail!("the service does not come back by itself")
     }
 
-    fn batch(&self, arguments: &[&str]) -> Result<()> {
+    pub fn batch(&self, arguments: &[&str]) -> Result<()> {
+        self.site.run("batch", self.batch_caller()?(arguments), Duration::from_mins(1))
+    }
+
+    /// Calls the batch without the world, which the schedule of faults changes meanwhile.
+    pub fn batch_caller(&self) -> Result<impl Fn(&[&str]) -> Command + Sync + use<>> {
         let environment = batch_environment(self.site.tls(), &self.ports, &self.secrets, DATABASE, 0);
-        let command = batch::command(&batch::find()?, &environment, arguments);
-        self.site.run("batch", command, Duration::from_mins(1))
+        let program = batch::find()?;
+        Ok(move |arguments: &[&str]| batch::command(&program, &environment, arguments))
+    }
+
+    /// Creates the key of all clients.
+    pub fn create_key(&self) -> Result<String> {
+        let arguments = ["keys", "create", "--name", "soak", "--scope", "create", "--scope", "manage"];
+        let output = self.batch_caller()?(&arguments).output()?;
+        ensure!(output.status.success(), "no key: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// Runs SQL as the superuser.
+    pub fn sql(&self, sql: &str) -> Result<String> {
+        self.postgres.as_ref().context("Postgres is not started")?.sql(DATABASE, sql)
     }
 
     /// Runs a Redis command as the operator.
