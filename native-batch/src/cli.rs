@@ -1,11 +1,15 @@
 //! The command line: flags, environment variables, defaults and the help.
 
+mod keys;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use keys::{CreateKeyArgs, KeysCommand, RevokeKeyArgs};
 
 use crate::config::Settings;
 use crate::partitions::Month;
@@ -18,6 +22,7 @@ Examples:
   shortlink-batch run                          # everything that cron needs
   shortlink-batch run --every 30s              # the same, in a container
   shortlink-batch partitions drop --expired --grace 30 --dry-run
+  shortlink-batch keys create --name ci --scope create --scope manage --expires 2031-01-01
 
 Pass secrets by the environment: other users of the machine can see the arguments of a process.
 
@@ -52,6 +57,9 @@ pub enum Command {
     /// The pool of generated codes
     #[command(subcommand)]
     Codes(CodesCommand),
+    /// The API keys that links are created and managed with
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Everything that must happen regularly: create partitions, drop expired ones, fill the pool
     Run(RunArgs),
 }

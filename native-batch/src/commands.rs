@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use crate::cli::{Cli, CodesCommand, Command, PartitionsCommand};
+use crate::cli::{Cli, CodesCommand, Command, KeysCommand, PartitionsCommand};
 use crate::config::ConfigError;
 use crate::partitions::Months;
 use crate::report::Report;
 use crate::stop::Stop;
-use crate::{codes, migrate, partitions, run, tls};
+use crate::{codes, keys, migrate, partitions, run, tls};
 
 /// Runs one command on a runtime of its own.
 ///
@@ -43,6 +43,9 @@ async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
             codes::rotate_key(settings, &args.from, report).await
         }
         Command::Codes(CodesCommand::Skip(args)) => codes::skip(settings, args.count, report).await,
+        Command::Keys(KeysCommand::Create(args)) => keys::create(settings, &args, report).await,
+        Command::Keys(KeysCommand::List) => keys::list(settings, report).await,
+        Command::Keys(KeysCommand::Revoke(args)) => keys::revoke(settings, &args.name, report).await,
         Command::Run(args) => run::run(settings, args, report).await,
     }
 }

@@ -1,4 +1,4 @@
-//! What runs beside the service: migrations, the partitions of the link table, the pool of codes.
+//! What runs beside the service: migrations, the partitions of the link table, the pool of codes, API keys.
 //!
 //! Every command can be repeated and run twice at once without harm: what must not overlap takes an advisory lock in
 //! Postgres, and the rest is idempotent. [`cli`] defines the commands; [`commands`] calls the modules that do
@@ -11,6 +11,7 @@ mod config;
 mod database;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+mod keys;
 mod metrics;
 mod migrate;
 mod observe;
@@ -18,4 +19,5 @@ mod partitions;
 pub mod report;
 mod run;
 mod stop;
+mod table;
 mod tls;

@@ -47,6 +47,7 @@ pub(crate) fn text(round: &Round, last_success: Option<f64>) -> Result<String> {
     let links =
         seen.links.iter().map(|(name, rows)| (name.as_str(), float(u64::try_from(*rows).unwrap_or(0))));
     page.many("shortlink_links", "Links by partition, as Postgres estimates them.", "partition", links)?;
+    page.one("shortlink_keys", "API keys that are neither expired nor revoked.", seen.keys.map(float))?;
     let ended = seconds(round.ended);
     page.one("shortlink_batch_last_run_timestamp_seconds", "When the last round ended.", Some(ended))?;
     let succeeded = round.steps.iter().all(|(_, failed)| !failed);
@@ -132,6 +133,7 @@ mod tests {
             codes_remaining: Some(3_521_614_606_208),
             partitions_ahead: Some(-1),
             links: vec![("short_link_203105".into(), 12)],
+            keys: Some(3),
         };
         let page = page(&seen, false, None);
         for line in [
@@ -140,6 +142,7 @@ mod tests {
             "shortlink_codes_remaining 3521614606208",
             "shortlink_partition_months_ahead -1",
             "shortlink_links{partition=\"short_link_203105\"} 12",
+            "shortlink_keys 3",
             "shortlink_batch_last_run_timestamp_seconds 1000",
             "shortlink_batch_last_success_timestamp_seconds 1000",
             "shortlink_batch_run_duration_seconds 1.5",

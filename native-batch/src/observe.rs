@@ -1,4 +1,4 @@
-//! The state of the pool, the counter and the partitions, for monitoring.
+//! The state of the pool, the counter, the partitions and the keys, for monitoring.
 
 use anyhow::{Context, Result};
 use tokio_postgres::Client;
@@ -6,6 +6,7 @@ use tokio_postgres::Client;
 use crate::codes::{Pool, State};
 use crate::config::Settings;
 use crate::database;
+use crate::keys;
 use crate::partitions::{Place, partitions};
 
 /// How many months ahead are checked: as many as `--ahead` allows.
@@ -22,6 +23,8 @@ pub struct Observation {
     pub partitions_ahead: Option<i32>,
     /// Links in each attached partition, as Postgres estimates them.
     pub links: Vec<(String, i64)>,
+    /// API keys that are neither expired nor revoked.
+    pub keys: Option<u64>,
 }
 
 impl Observation {
@@ -43,6 +46,7 @@ impl Observation {
         self.partitions_ahead = Some(months_ahead(&client).await?);
         let attached = partitions(&client).await?.into_iter().filter(|one| one.place == Place::Attached);
         self.links = attached.filter_map(|one| Some((one.name, one.rows?))).collect();
+        self.keys = Some(keys::count_good(&client).await?);
         Ok(())
     }
 }

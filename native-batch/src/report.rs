@@ -39,6 +39,13 @@ impl Report {
         }
     }
 
+    /// Prints a sentence for people to stderr, so that stdout holds the result and nothing else.
+    pub fn note(&self, sentence: &str) {
+        if !self.json {
+            let _ = writeln!(io::stderr().lock(), "{sentence}");
+        }
+    }
+
     /// To be called at the end.
     ///
     /// # Errors

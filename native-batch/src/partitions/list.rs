@@ -1,7 +1,7 @@
 //! `partitions list`: every partition with its real bounds, its size, and when its last link expires.
 
 use anyhow::Result;
-use chrono::{DateTime, SecondsFormat, Timelike, Utc};
+use chrono::{DateTime, Timelike, Utc};
 use serde_json::{Value, json};
 use tokio_postgres::types::Timestamp;
 
@@ -9,6 +9,7 @@ use super::catalog::{self, LastExpiry, Partition, Place, Time};
 use crate::config::Settings;
 use crate::database;
 use crate::report::Report;
+use crate::table::{aligned, instant};
 
 pub async fn list(settings: &Settings, report: &Report) -> Result<()> {
     let client = database::connect(settings).await?;
@@ -80,24 +81,6 @@ fn shown(last: LastExpiry) -> Option<String> {
     }
 }
 
-fn instant(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-fn aligned<const N: usize>(table: &[[String; N]]) -> String {
-    let mut widths = [0; N];
-    for line in table {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = cell.len().max(*width);
-        }
-    }
-    let show = |line: &[String; N]| {
-        let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    table.iter().map(show).collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,11 +122,5 @@ mod tests {
         let [_, from, until, .., last, state] = line(&shifted, Timestamp::PosInfinity, shifted.from);
         assert_eq!([&*from, &*until, &*last], ["2026-02-01T14:00:00Z", "2026-03-01", "never"]);
         assert_eq!(state, "live (not its month's bounds)");
-    }
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let table = [["a", "long"].map(String::from), ["wide", "b"].map(String::from)];
-        assert_eq!(aligned(&table), "a     long\nwide  b");
     }
 }
