@@ -1,5 +1,6 @@
 //! The command line: flags, environment variables, defaults and the help.
 
+mod block;
 mod keys;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use block::{AddBlockArgs, BlockCommand, RemoveBlockArgs};
 pub use keys::{CreateKeyArgs, KeysCommand, RevokeKeyArgs};
 
 use crate::config::Settings;
@@ -23,6 +25,7 @@ Examples:
   shortlink-batch run --every 30s              # the same, in a container
   shortlink-batch partitions drop --expired --grace 30 --dry-run
   shortlink-batch keys create --name ci --scope create --scope manage --expires 2031-01-01
+  shortlink-batch block add evil.example --disable-links
 
 Pass secrets by the environment: other users of the machine can see the arguments of a process.
 
@@ -60,6 +63,9 @@ pub enum Command {
     /// The API keys that links are created and managed with
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// The hosts that no new link may lead to
+    #[command(subcommand)]
+    Block(BlockCommand),
     /// Everything that must happen regularly: create partitions, drop expired ones, fill the pool
     Run(RunArgs),
 }

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use crate::cli::{Cli, CodesCommand, Command, KeysCommand, PartitionsCommand};
+use crate::cli::{BlockCommand, Cli, CodesCommand, Command, KeysCommand, PartitionsCommand};
 use crate::config::ConfigError;
 use crate::partitions::Months;
 use crate::report::Report;
 use crate::stop::Stop;
-use crate::{codes, keys, migrate, partitions, run, tls};
+use crate::{block, codes, keys, migrate, partitions, run, tls};
 
 /// Runs one command on a runtime of its own.
 ///
@@ -46,6 +46,9 @@ async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
         Command::Keys(KeysCommand::Create(args)) => keys::create(settings, &args, report).await,
         Command::Keys(KeysCommand::List) => keys::list(settings, report).await,
         Command::Keys(KeysCommand::Revoke(args)) => keys::revoke(settings, &args.name, report).await,
+        Command::Block(BlockCommand::Add(args)) => block::add(settings, &args, report).await,
+        Command::Block(BlockCommand::List) => block::list(settings, report).await,
+        Command::Block(BlockCommand::Remove(args)) => block::remove(settings, &args.hosts, report).await,
         Command::Run(args) => run::run(settings, args, report).await,
     }
 }

@@ -4,17 +4,23 @@ use std::time::Duration;
 
 use anyhow::Result;
 use secrecy::ExposeSecret;
+use serde_json::json;
 use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{ConfigError, Settings, check_unambiguous};
+use crate::report::Report;
 use crate::tls;
 
 const SETTING: &str = "DATABASE_URL";
 /// The first half of every advisory lock's key, so that they meet nobody else's. The SQL functions use it too.
 const LOCK_CLASS: i32 = 7391;
+/// How often work is tried that waits for a lock.
+const LOCK_ATTEMPTS: u32 = 30;
+const LOCK_PAUSE: Duration = Duration::from_secs(1);
 
 /// What only one batch does at a time. A lock belongs to the connection, and is released with it however that ends.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +110,32 @@ pub async fn keep_commits(client: &Client) -> Result<()> {
         )
         .await?;
     Ok(())
+}
+
+/// Tries work again while it fails because of `lock_timeout`. Such waits are short: behind a statement that waits for a lock
+/// on a table, everybody else who uses the table waits too.
+///
+/// # Errors
+/// Those of the work.
+pub async fn retry_locked<T>(report: &Report, mut work: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    for attempt in 1..LOCK_ATTEMPTS {
+        match work().await {
+            Err(error) if is_lock_timeout(&error) => {
+                if attempt == 1 {
+                    let human = format!("another session holds a lock; trying up to {LOCK_ATTEMPTS} times");
+                    report.say("locked", &json!({"attempts": LOCK_ATTEMPTS}), &human);
+                }
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    work().await
+}
+
+fn is_lock_timeout(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<tokio_postgres::Error>());
+    causes.any(|cause| cause.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
 }
 
 /// Reads the URL.

@@ -1,9 +1,11 @@
-//! What runs beside the service: migrations, the partitions of the link table, the pool of codes, API keys.
+//! What runs beside the service: migrations, the partitions of the link table, the pool of codes, API keys and
+//! blocked hosts.
 //!
 //! Every command can be repeated and run twice at once without harm: what must not overlap takes an advisory lock in
 //! Postgres, and the rest is idempotent. [`cli`] defines the commands; [`commands`] calls the modules that do
 //! the work.
 
+mod block;
 pub mod cli;
 mod codes;
 pub mod commands;
