@@ -1,6 +1,7 @@
 //! The command line: flags, environment variables, defaults and the help.
 
 mod block;
+mod changes;
 mod keys;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use block::{AddBlockArgs, BlockCommand, RemoveBlockArgs};
+pub use changes::ChangesCommand;
 pub use keys::{CreateKeyArgs, KeysCommand, RevokeKeyArgs};
 
 use crate::config::Settings;
@@ -66,7 +68,11 @@ pub enum Command {
     /// The hosts that no new link may lead to
     #[command(subcommand)]
     Block(BlockCommand),
-    /// Everything that must happen regularly: create partitions, drop expired ones, fill the pool
+    /// Changed links that the redirect cache has to follow
+    #[command(subcommand)]
+    Changes(ChangesCommand),
+    /// Everything that must happen regularly: write changed links to the cache, create partitions, drop expired ones, fill
+    /// the pool
     Run(RunArgs),
 }
 

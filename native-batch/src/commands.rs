@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use crate::cli::{BlockCommand, Cli, CodesCommand, Command, KeysCommand, PartitionsCommand};
+use crate::cli::{BlockCommand, ChangesCommand, Cli, CodesCommand, Command, KeysCommand, PartitionsCommand};
 use crate::config::ConfigError;
 use crate::partitions::Months;
 use crate::report::Report;
 use crate::stop::Stop;
-use crate::{block, codes, keys, migrate, partitions, run, tls};
+use crate::{block, changes, codes, keys, migrate, partitions, run, tls};
 
 /// Runs one command on a runtime of its own.
 ///
@@ -49,6 +49,7 @@ async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
         Command::Block(BlockCommand::Add(args)) => block::add(settings, &args, report).await,
         Command::Block(BlockCommand::List) => block::list(settings, report).await,
         Command::Block(BlockCommand::Remove(args)) => block::remove(settings, &args.hosts, report).await,
+        Command::Changes(ChangesCommand::Apply) => changes::apply(settings, report).await,
         Command::Run(args) => run::run(settings, args, report).await,
     }
 }

@@ -27,7 +27,7 @@ impl ConfigError {
     }
 }
 
-/// Where the database and the pool are, and the key of the codes.
+/// Where the database, the pool and the redirect cache are, and the key of the codes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
@@ -41,13 +41,32 @@ pub struct Settings {
     /// The Redis of the pool: redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss:// for TLS
     #[arg(long, env = "REDIS_CODES_URL", hide_env_values = true, value_name = "URL", global = true)]
     redis_codes_url: Option<SecretString>,
-    /// Certificate authorities (PEM) for Redis, instead of the system's
+    /// Certificate authorities (PEM) for the Redis of the pool, instead of the system's
     #[arg(long, env = "REDIS_CODES_CA_FILE", value_name = "FILE", global = true)]
     redis_codes_ca_file: Option<PathBuf>,
+    /// The Redis of the redirect cache: redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss:// for TLS
+    #[arg(long, env = "REDIS_CACHE_URL", hide_env_values = true, value_name = "URL", global = true)]
+    redis_cache_url: Option<SecretString>,
+    /// Certificate authorities (PEM) for the Redis of the redirect cache, instead of the system's
+    #[arg(long, env = "REDIS_CACHE_CA_FILE", value_name = "FILE", global = true)]
+    redis_cache_ca_file: Option<PathBuf>,
     /// The key that turns numbers into codes: 64 hexadecimal digits (`openssl rand -hex 32`). Changed only by
     /// `codes rotate-key`
     #[arg(long, env = "SHORTLINK_CODES_KEY", hide_env_values = true, value_name = "HEX", global = true)]
     codes_key: Option<SecretString>,
+}
+
+/// Where a Redis is, and the variables that say so.
+#[derive(Debug)]
+pub struct RedisSettings<'a> {
+    /// Its URL.
+    pub url: &'a SecretString,
+    /// The variable of the URL.
+    pub url_variable: &'static str,
+    /// Certificate authorities (PEM), instead of the system's.
+    pub ca_file: Option<&'a Path>,
+    /// The variable of the file.
+    pub ca_variable: &'static str,
 }
 
 impl Settings {
@@ -64,17 +83,26 @@ impl Settings {
         self.database_ca_file.as_deref()
     }
 
-    /// `REDIS_CODES_URL`.
+    /// `REDIS_CODES_URL` and `REDIS_CODES_CA_FILE`.
     ///
     /// # Errors
-    /// When it is not set.
-    pub fn redis_codes_url(&self) -> Result<&SecretString, ConfigError> {
-        present(self.redis_codes_url.as_ref(), "REDIS_CODES_URL", "--redis-codes-url")
+    /// When the URL is not set.
+    pub fn redis_codes(&self) -> Result<RedisSettings<'_>, ConfigError> {
+        let url_variable = "REDIS_CODES_URL";
+        let url = present(self.redis_codes_url.as_ref(), url_variable, "--redis-codes-url")?;
+        let ca_file = self.redis_codes_ca_file.as_deref();
+        Ok(RedisSettings { url, url_variable, ca_file, ca_variable: "REDIS_CODES_CA_FILE" })
     }
 
-    /// `REDIS_CODES_CA_FILE`.
-    pub fn redis_codes_ca_file(&self) -> Option<&Path> {
-        self.redis_codes_ca_file.as_deref()
+    /// `REDIS_CACHE_URL` and `REDIS_CACHE_CA_FILE`.
+    ///
+    /// # Errors
+    /// When the URL is not set.
+    pub fn redis_cache(&self) -> Result<RedisSettings<'_>, ConfigError> {
+        let url_variable = "REDIS_CACHE_URL";
+        let url = present(self.redis_cache_url.as_ref(), url_variable, "--redis-cache-url")?;
+        let ca_file = self.redis_cache_ca_file.as_deref();
+        Ok(RedisSettings { url, url_variable, ca_file, ca_variable: "REDIS_CACHE_CA_FILE" })
     }
 
     /// `SHORTLINK_CODES_KEY`.

@@ -33,6 +33,8 @@ pub enum Lock {
     DropPartitions = 3,
     /// Adding a partition; `create_short_link_partition` takes it itself.
     CreatePartition = 4,
+    /// Writing changed links to the redirect cache.
+    ApplyChanges = 5,
 }
 
 impl Lock {

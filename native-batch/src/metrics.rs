@@ -48,6 +48,11 @@ pub(crate) fn text(round: &Round, last_success: Option<f64>) -> Result<String> {
         seen.links.iter().map(|(name, rows)| (name.as_str(), float(u64::try_from(*rows).unwrap_or(0))));
     page.many("shortlink_links", "Links by partition, as Postgres estimates them.", "partition", links)?;
     page.one("shortlink_keys", "API keys that are neither expired nor revoked.", seen.keys.map(float))?;
+    page.one(
+        "shortlink_changes_waiting",
+        "Changes of links that the batch has still to write to the redirect cache.",
+        seen.changes_waiting.map(float),
+    )?;
     let ended = seconds(round.ended);
     page.one("shortlink_batch_last_run_timestamp_seconds", "When the last round ended.", Some(ended))?;
     let succeeded = round.steps.iter().all(|(_, failed)| !failed);
@@ -134,6 +139,7 @@ mod tests {
             partitions_ahead: Some(-1),
             links: vec![("short_link_203105".into(), 12)],
             keys: Some(3),
+            changes_waiting: Some(0),
         };
         let page = page(&seen, false, None);
         for line in [
@@ -143,6 +149,7 @@ mod tests {
             "shortlink_partition_months_ahead -1",
             "shortlink_links{partition=\"short_link_203105\"} 12",
             "shortlink_keys 3",
+            "shortlink_changes_waiting 0",
             "shortlink_batch_last_run_timestamp_seconds 1000",
             "shortlink_batch_last_success_timestamp_seconds 1000",
             "shortlink_batch_run_duration_seconds 1.5",

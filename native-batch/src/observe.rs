@@ -1,8 +1,9 @@
-//! The state of the pool, the counter, the partitions and the keys, for monitoring.
+//! The state of the pool, the counter, the partitions, the keys and the changes, for monitoring.
 
 use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
+use crate::changes;
 use crate::codes::{Pool, State};
 use crate::config::Settings;
 use crate::database;
@@ -25,6 +26,8 @@ pub struct Observation {
     pub links: Vec<(String, i64)>,
     /// API keys that are neither expired nor revoked.
     pub keys: Option<u64>,
+    /// Changes of links that the redirect cache has not followed for certain.
+    pub changes_waiting: Option<u64>,
 }
 
 impl Observation {
@@ -47,6 +50,7 @@ impl Observation {
         let attached = partitions(&client).await?.into_iter().filter(|one| one.place == Place::Attached);
         self.links = attached.filter_map(|one| Some((one.name, one.rows?))).collect();
         self.keys = Some(keys::count_good(&client).await?);
+        self.changes_waiting = Some(changes::count(&client).await?);
         Ok(())
     }
 }

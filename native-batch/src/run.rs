@@ -5,9 +5,11 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use crate::changes;
 use crate::cli::RunArgs;
 use crate::codes::{self, CodeCipher};
 use crate::config::Settings;
+use crate::idempotency;
 use crate::metrics::{self, Endpoint, Round};
 use crate::observe::Observation;
 use crate::partitions::{self, Months};
@@ -58,7 +60,8 @@ pub async fn run(settings: &Settings, args: RunArgs, report: &Report) -> Result<
 /// A bad setting ends the process at once instead of failing in each round.
 fn check(settings: &Settings) -> Result<()> {
     settings.database_url()?;
-    settings.redis_codes_url()?;
+    settings.redis_codes()?;
+    settings.redis_cache()?;
     CodeCipher::new(settings.codes_key()?)?;
     Ok(())
 }
@@ -73,10 +76,13 @@ async fn round(
 ) -> Vec<Outcome> {
     let (months, target) = (Months::Ahead(args.ahead), args.fill.target);
     vec![
+        // First: a link whose entry in the cache was not written is followed as it was until this step.
+        step("changes apply", changes::apply(settings, report), report, stop).await,
         step("partitions create", partitions::create(settings, &months, report), report, stop).await,
         step("codes fill", codes::fill(settings, target, report, stop), report, stop).await,
         step("partitions drop", partitions::drop_expired(settings, args.grace, false, report), report, stop)
             .await,
+        step("idempotency clear", idempotency::clear(settings, report), report, stop).await,
         step("observe", seen.fill(settings), report, stop).await,
     ]
 }

@@ -11,7 +11,5 @@ pub use cipher::CodeCipher;
 pub(crate) use counter::State;
 pub(crate) use fill::fill;
 pub(crate) use pool::Pool;
-#[cfg(feature = "fuzz")]
-pub use pool::client as redis_client;
 pub(crate) use rotate::{rotate_key, skip};
 pub(crate) use status::status;
