@@ -1,9 +1,11 @@
-//! `migrate`: runs the SQL files of `migrations/`, which the binary carries.
+//! `migrate`: runs the SQL files of `migrations/`, which the binary carries, and builds the indexes of partitions.
+
+mod indexes;
 
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
-use refinery::Migration;
+use refinery::{Migration, Runner};
 use serde_json::json;
 use tokio_postgres::Client;
 
@@ -11,7 +13,8 @@ use crate::config::{ConfigError, Settings};
 use crate::database::{self, Lock};
 use crate::report::Report;
 
-const APP_ROLE: &str = "shortlink_app";
+/// The roles of the components, to which migrations grant their rights.
+const ROLES: [&str; 2] = ["shortlink_app", "shortlink_manage"];
 /// What has run.
 const HISTORY: &str = "shortlink.schema_history";
 
@@ -23,41 +26,45 @@ pub async fn migrate(settings: &Settings, report: &Report) -> Result<()> {
     let mut client = database::connect(settings).await?;
     // The second of two at once waits here, and then finds nothing left to do.
     Lock::Migrate.acquire(&client).await?;
-    check_app_role(&client).await?;
+    check_roles(&client).await?;
     check_owner(&client).await?;
     prepare(&client).await?;
     // A database migrated by a newer release is fine: migrations suit the release before them too.
     let mut runner = embedded::migrations::runner().set_abort_missing(false);
     check_order(&client, runner.get_migrations()).await?;
-    let outcome = runner
-        .set_migration_table_name(HISTORY)
-        .run_async(&mut client)
-        .await
-        .context("a migration failed and was rolled back")?;
-    let applied: Vec<String> = outcome.applied_migrations().iter().map(ToString::to_string).collect();
+    runner.set_migration_table_name(HISTORY);
+    let mut applied = Vec::new();
+    database::retry_locked(report, async || apply(&runner, &mut client, &mut applied).await).await?;
     let human = match applied.as_slice() {
         [] => "the schema is up to date".to_owned(),
         names => names.iter().map(|name| format!("applied {name}")).collect::<Vec<_>>().join("\n"),
     };
     report.say("migrated", &json!({"applied": applied}), &human);
-    Ok(())
+    indexes::build(&client, report).await
 }
 
-async fn check_app_role(client: &Client) -> Result<()> {
-    let row = client
-        .query_one(
-            "select exists (select from pg_roles where rolname = $1), current_user::text",
-            &[&APP_ROLE],
-        )
-        .await?;
-    if !row.get::<_, bool>(0) {
-        anyhow::bail!(
-            "the role {APP_ROLE} does not exist; as a superuser run: create role {APP_ROLE} login password '...'; \
-             alter role {APP_ROLE} set statement_timeout = '2s'"
+/// Applies the migrations that are left, and adds their names also when a later one fails.
+async fn apply(runner: &Runner, client: &mut Client, applied: &mut Vec<String>) -> Result<()> {
+    let outcome = runner.run_async(client).await;
+    let done = outcome.as_ref().map_or_else(refinery::Error::report, Some);
+    let done = done.into_iter().flat_map(refinery::Report::applied_migrations);
+    applied.extend(done.map(ToString::to_string));
+    outcome.map(|_| ()).context("a migration failed and was rolled back")
+}
+
+async fn check_roles(client: &Client) -> Result<()> {
+    let sql = "select name, exists (select from pg_roles where rolname = name), name = current_user
+               from unnest($1::text[]) name";
+    for row in client.query(sql, &[&ROLES.as_slice()]).await? {
+        let (role, exists, is_user): (&str, bool, bool) = (row.get(0), row.get(1), row.get(2));
+        ensure!(
+            exists,
+            "the role {role} does not exist; as a superuser run: create role {role} login password '...'; \
+             alter role {role} set statement_timeout = '2s'"
         );
-    }
-    if row.get::<_, &str>(1) == APP_ROLE {
-        return Err(ConfigError::new("DATABASE_URL", format!("must name the owner, not {APP_ROLE}")).into());
+        if is_user {
+            return Err(ConfigError::new("DATABASE_URL", format!("must name the owner, not {role}")).into());
+        }
     }
     Ok(())
 }
@@ -96,7 +103,7 @@ async fn check_owner(client: &Client) -> Result<()> {
 /// The schema has to be there before the first migration, for the table of what has run.
 async fn prepare(client: &Client) -> Result<()> {
     client
-        .batch_execute("set lock_timeout = '10s'; set client_min_messages = warning; create schema if not exists shortlink")
+        .batch_execute("set lock_timeout = '1s'; set client_min_messages = warning; create schema if not exists shortlink")
         .await
         .context("cannot create the schema shortlink: DATABASE_URL must name the owner of the database")
 }
