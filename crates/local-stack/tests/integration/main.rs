@@ -6,6 +6,7 @@
 mod app;
 mod bad_input;
 mod batch;
+mod batch_keys;
 mod cache;
 mod create;
 mod e2e;
