@@ -474,7 +474,12 @@ begin
     if octet_length(p_url) not between 1 and 8192 then
         raise exception using errcode = 'SL002', message = 'a URL must have 1 to 8192 bytes';
     end if;
-    if is_blocked(p_url) then
+    -- Enabling a link that was disabled because of a block is no way around it.
+    if is_blocked(p_url) or not p_disabled and exists (
+        select 1 from short_link link
+        where link.short_code = p_code and link.created_at = v_held.created_at and p_key_id in (0, link.key_id)
+            and is_blocked(coalesce(p_url, link.url))
+    ) then
         raise exception using errcode = 'SL003', message = 'the host is blocked';
     end if;
     update short_link link

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use redis::aio::MultiplexedConnection;
 use redis::{SetExpiry, SetOptions};
-use shortlink_core::cache_entry::{Entry, decode, encode};
+use shortlink_core::cache_entry::{Entry, decode, replacing};
 use shortlink_core::redis_keys::link_key;
 use shortlink_core::{Code, Lookup, Timestamp};
 
@@ -53,7 +53,7 @@ fn entry(code: &Code, found: Option<&str>, now: Timestamp) -> Option<Entry> {
         // One that cannot be read back has expired since it was read.
         Some(link) => decode(link.as_bytes(), now).unwrap_or(Lookup::Expired),
     };
-    encode(code, &lookup, now, LIFETIME)
+    replacing(code, &lookup, now, LIFETIME)
 }
 
 #[cfg(test)]

@@ -1,33 +1,10 @@
 //! What the batch does for owned links: API keys, blocked hosts, changes in the redirect cache, indexes.
 
-use std::{fs, process::Command, thread};
+use std::{fs, thread};
 
-use redis::ConnectionLike;
 use serde_json::{Value, json};
-use shortlink_local_stack::redis_url;
 
 use crate::app::{App, Output, SERVERS, wait_until};
-
-/// The environment with the redirect cache of this app.
-fn cache_variables(app: &App) -> Vec<(&'static str, String)> {
-    let (tls, database) = (SERVERS.site.tls(), app.cache().get_db());
-    let database = u32::try_from(database).unwrap();
-    let (user, password) = ("shortlink_operator", &SERVERS.secrets.operator);
-    let mut variables =
-        vec![("REDIS_CACHE_URL", redis_url(tls, SERVERS.ports.cache, user, password, database))];
-    variables.extend(tls.map(|tls| ("REDIS_CACHE_CA_FILE", tls.authority().display().to_string())));
-    variables
-}
-
-fn batch_command(app: &App, arguments: &[&str]) -> Command {
-    let mut command = app.batch_command(arguments);
-    command.envs(cache_variables(app));
-    command
-}
-
-fn batch(app: &App, arguments: &[&str]) -> Output {
-    Output::of(batch_command(app, arguments))
-}
 
 /// Stores a link in Postgres alone.
 fn store(app: &App, code: &str, url: &str) {
@@ -265,7 +242,7 @@ mod changes {
             note(&app, code, "6 seconds");
         }
         note(&app, "young", "1 second");
-        let applied = batch(&app, &["--json", "changes", "apply"]).success_json();
+        let applied = app.batch(&["--json", "changes", "apply"]).success_json();
         assert_eq!((&applied["applied"], &applied["waiting"]), (&json!(4), &json!(1)));
         assert_eq!(waiting(&app), "young");
         assert!(cached(&app, "live").ends_with(" https://live.example/"), "{}", cached(&app, "live"));
@@ -282,7 +259,7 @@ mod changes {
         store(&app, "short", "https://example.com/");
         app.sql("update shortlink.short_link set expires_at = now() + interval '20 seconds'");
         note(&app, "short", "1 minute");
-        batch(&app, &["changes", "apply"]).success();
+        app.batch(&["changes", "apply"]).success();
         assert!(app.cached_for_millis("short") <= 20_000);
     }
 
@@ -293,7 +270,7 @@ mod changes {
             "insert into shortlink.link_change (short_code, changed_at)
              select 'many-' || n, now() - interval '1 minute' from generate_series(1, 1203) n",
         );
-        assert_eq!(batch(&app, &["--json", "changes", "apply"]).success_json()["applied"], 1203);
+        assert_eq!(app.batch(&["--json", "changes", "apply"]).success_json()["applied"], 1203);
         assert_eq!((waiting(&app), cached(&app, "many-1203")), (String::new(), "-".into()));
     }
 
@@ -343,7 +320,7 @@ mod changes {
         );
         note(&app, "moved", "1 minute");
         note(&app, "still", "1 minute");
-        batch(&app, &["changes", "apply"]).success();
+        app.batch(&["changes", "apply"]).success();
         assert!(cached(&app, "moved").ends_with(" https://new.example/"), "{}", cached(&app, "moved"));
         assert_eq!(waiting(&app), "");
     }
@@ -356,7 +333,7 @@ mod changes {
         after_each_read(&app, "update shortlink.short_link set url = url || 'x' where short_code = 'moved'");
         note(&app, "moved", "1 minute");
         note(&app, "still", "1 minute");
-        let applied = batch(&app, &["--json", "changes", "apply"]).success_json();
+        let applied = app.batch(&["--json", "changes", "apply"]).success_json();
         assert_eq!((&applied["applied"], &applied["waiting"]), (&json!(1), &json!(1)));
         assert_eq!(waiting(&app), "moved");
     }
@@ -367,7 +344,7 @@ mod changes {
         note(&app, "one", "1 minute");
         let mut other = app.postgres_as_superuser();
         other.execute("select pg_advisory_lock(7391, 5)", &[]).unwrap();
-        assert_eq!(batch(&app, &["--json", "changes", "apply"]).success_json()["event"], "busy");
+        assert_eq!(app.batch(&["--json", "changes", "apply"]).success_json()["event"], "busy");
         assert_eq!(waiting(&app), "one");
     }
 
@@ -382,7 +359,7 @@ mod changes {
                  (0, 'old', '', '{}', now() - interval '25 hours'), (0, 'young', '', '{}', now() - interval '23 hours')",
         );
         let path = SERVERS.site.dir().join("owned.prom");
-        batch(&app, &["run", "--target", "10", "--metrics-file", path.to_str().unwrap()]).success();
+        app.batch(&["run", "--target", "10", "--metrics-file", path.to_str().unwrap()]).success();
         assert_eq!(waiting(&app), "young");
         assert_eq!(app.sql("select idempotency_key from shortlink.idempotency_key"), "young");
         let text = fs::read_to_string(&path).unwrap();

@@ -221,6 +221,14 @@ fn no_link_may_lead_to_a_blocked_host() {
         let statuses = [0, 1].map(|i| several["data"]["results"][i]["status"].clone());
         assert_eq!(statuses, [400, 201], "{several}");
     }
+    // A link that was there before stays, unless it was disabled with the block.
+    app.sql("insert into shortlink.blocked_host values ('honest.example')");
+    assert_eq!(followed(&app, "honest").0, 302);
+    assert_eq!(owner.change("honest", &json!({ "disabled": true })).status, 200);
+    let enabled = owner.change("honest", &json!({ "disabled": false }));
+    assert_eq!((enabled.status, enabled.error().as_str()), (400, blocked));
+    let moved = json!({ "disabled": false, "url": "https://moved.example" });
+    assert_eq!(owner.change("honest", &moved).status, 200);
     for url in ["https://notevil.example", "https://example/evil.example", "https://evil.example.org/"] {
         assert_eq!(app.create(&json!({ "url": url })).status, 201, "{url}");
     }
