@@ -15,6 +15,7 @@ use crate::{pgbench, pool, wrk};
 const WARM_UP_SECONDS: u32 = 1;
 /// More codes than any service here hands out in a second.
 const CODES_A_SECOND: u32 = 20_000;
+const SEVERAL_CODES_A_SECOND: u32 = 100_000;
 /// The longest cold run: even fast hosts have not asked for every link by then.
 const COLD_SECONDS: u32 = 5;
 /// How many cold runs it may take to ask for every link.
@@ -25,10 +26,16 @@ pub fn run(servers: &Servers, options: &Options) -> Result<Results> {
     eprintln!("creating {LINKS} links");
     let created = servers.sql(&links::sql())?;
     ensure!(created == LINKS.to_string(), "created {created} of {LINKS} links");
+    servers.sql(&links::key_sql())?;
+    let round = round(&options.clients, &options.only);
+    if round.iter().any(|(measurement, _)| matches!(measurement.work, Work::Wrk(_, Load::List(_)))) {
+        eprintln!("creating the links that are listed");
+        servers.sql(&links::owned_sql())?;
+    }
     servers.sql("vacuum analyze")?;
     links::write(servers.site.dir())?;
     servers.check_answers()?;
-    let round = round(&options.clients, &options.only).into_iter();
+    let round = round.into_iter();
     let mut results: Vec<Measured> =
         round.map(|(measurement, clients)| Measured { measurement, clients, runs: Vec::new() }).collect();
     for round in 1..=options.runs {
@@ -57,18 +64,21 @@ pub fn run(servers: &Servers, options: &Options) -> Result<Results> {
 
 fn requests(servers: &Servers, target: Target, load: Load, clients: u32, seconds: u32) -> Result<Run> {
     let wrk = |seconds| wrk::run(servers, target, load, clients, seconds);
-    if !matches!(load, Load::Create | Load::CreateAlias) {
+    if load.creates() == 0 {
         wrk(WARM_UP_SECONDS)?;
         return observe(servers, seconds, || wrk(seconds));
     }
-    servers.fill_pool((seconds + WARM_UP_SECONDS) * CODES_A_SECOND)?;
+    let codes = if load.creates() > 1 { SEVERAL_CODES_A_SECOND } else { CODES_A_SECOND };
+    servers.fill_pool((seconds + WARM_UP_SECONDS) * codes)?;
     wrk(WARM_UP_SECONDS)?;
     let before = servers.count_links()?;
     let mut run = observe(servers, seconds, || wrk(seconds))?;
     let created = servers.count_links()? - before;
     // A success without a link in Postgres, such as a code that was given out twice. As many as there are clients stay
     // unnoticed: creates in flight when the load ended are in Postgres, and nobody read their answers.
-    run.outcome.errors += (run.outcome.requests - run.outcome.errors).saturating_sub(created);
+    let promised = (run.outcome.requests - run.outcome.errors) * load.creates();
+    run.outcome.errors += promised.saturating_sub(created);
+    run.outcome.rate *= f64::from(load.creates());
     Ok(run)
 }
 

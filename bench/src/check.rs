@@ -55,6 +55,19 @@ pub fn checks(results: &Results, host: &str) -> Vec<Check> {
     for clients in results.all("zipf").map(|zipf| zipf.clients) {
         add(format!("zipf / bare, {clients} clients"), ratio("zipf", "bare", clients), AtLeast(0.45));
     }
+    for (name, base) in [("root-hot", "hot"), ("root-zipf", "zipf")] {
+        for clients in results.all(name).map(|measured| measured.clients) {
+            add(format!("{name} / {base}, {clients} clients"), ratio(name, base, clients), AtLeast(0.95));
+        }
+    }
+    for (name, base, least) in [
+        ("create-owned", "create", 0.9),
+        ("create-several", "create", 5.0),
+        ("list", "create", 0.2),
+        ("list-deep", "list", 0.9),
+    ] {
+        add(format!("{name} / {base}"), ratio(name, base, CREATE_CLIENTS), AtLeast(least));
+    }
     let (create, least) = if host == "spin" { ("proxy-create", 0.25) } else { ("create", 0.35) };
     let creates = ratio(create, "pgbench", CREATE_CLIENTS);
     add(format!("creates / pgbench, on {host}"), creates, AtLeast(least));

@@ -9,7 +9,7 @@ use crate::plan::Measurement;
 /// What the load generator reports of a run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Requests, transactions or codes a second.
+    /// Requests, transactions, links of `create-several` or codes a second.
     pub rate: f64,
     pub p50_ms: Option<f64>,
     pub p99_ms: Option<f64>,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::links::URL;
-use crate::plan::{Load, Target};
+use crate::links::{self, KEY, URL};
+use crate::plan::{Load, SEVERAL, Target};
 use crate::results::Outcome;
 use crate::servers::Servers;
 
@@ -30,7 +30,14 @@ pub fn run(servers: &Servers, target: Target, load: Load, clients: u32, seconds:
         Load::Round(name) => (LIST, vec![file(name), owned("0"), threads.clone()]),
         Load::From(name, first) => (LIST, vec![file(name), first.to_string(), threads.clone()]),
         Load::Unknown => (UNKNOWN, vec![number.clone(), owned("GET"), path + "/u-{unique}"]),
-        Load::Create => (SAME, vec![owned("POST"), path, format!(r#"{{"url":"{URL}"}}"#)]),
+        Load::List(skipped) => (SAME, vec![owned("GET"), links::list_path(servers, skipped)?]),
+        Load::CreateSeveral => {
+            let several = vec![format!(r#"{{"url":"{URL}"}}"#); SEVERAL as usize].join(",");
+            (SAME, vec![owned("POST"), "/v1/links".to_owned(), format!(r#"{{"links":[{several}]}}"#)])
+        }
+        Load::Create | Load::CreateOwned => {
+            (SAME, vec![owned("POST"), path, format!(r#"{{"url":"{URL}"}}"#)])
+        }
         Load::CreateAlias => {
             let body = format!(r#"{{"url":"{URL}","alias":"a-{{unique}}"}}"#);
             (UNIQUE, vec![number.clone(), owned("POST"), path, body])
@@ -47,6 +54,9 @@ pub fn run(servers: &Servers, target: Target, load: Load, clients: u32, seconds:
     };
     let mut command = Command::new(servers.tool("wrk")?);
     command.args(["--threads", &threads, "--connections", &clients.to_string()]);
+    if load.has_key() {
+        command.arg("--header").arg(format!("x-api-key: {KEY}"));
+    }
     command.args(["--duration", &seconds.to_string(), "--timeout", "10"]).arg("--script").arg(file);
     command.arg(format!("http://127.0.0.1:{port}")).arg("--").args(arguments);
     servers.site.run(&name, command, Duration::from_secs(u64::from(seconds) + 30))?;

@@ -22,8 +22,8 @@ mod request_budget;
 use std::time::Duration;
 
 use shortlink_core::{
-    Authority, Code, CreateError, Draft, IdempotencyKey, KeyId, Link, NewLink, Problems, Scope, Timestamp,
-    cache_created, create_link, ports::CodePool, refresh_cache,
+    Authority, Code, CreateError, Creation, Draft, IdempotencyKey, KeyId, Link, NewLink, Problems, Scope,
+    Timestamp, cache_created, create_link, ports::CodePool, refresh_cache,
 };
 use shortlink_guest::{
     answer::{Answer, LINKS},
@@ -117,7 +117,8 @@ impl State {
         }
         let draft = draft.map_err(|problems| Answer::error(400, &problems.to_string()))?;
         let store = self.store.until(deadline);
-        create_link(draft, owner, now, self.cache_ttl, &store, &self.cache, &self.pool, get_random_u64)
+        let creation = Creation { draft, owner, now, cache_ttl: self.cache_ttl };
+        create_link(creation, &store, &self.cache, &self.pool, get_random_u64)
             .await
             .map(|code| self.created(&code))
             .map_err(|error| answers::create_failed(&error))

@@ -40,22 +40,32 @@ pub enum CreateError {
     Store(#[from] StoreError),
 }
 
-/// Stores a link of `owner` under its alias or a generated code, and returns that code once the link is durable.
-///
-/// `random` gives 64 evenly distributed bits a call; `cache_ttl` is the longest that the cache holds the link.
+/// A link to create.
+#[derive(Clone, Debug)]
+pub struct Creation {
+    /// The link.
+    pub draft: Draft,
+    /// The key that it is to belong to; [`KeyId::NONE`] without one.
+    pub owner: KeyId,
+    /// When it was asked for.
+    pub now: Timestamp,
+    /// The longest that the cache holds it.
+    pub cache_ttl: Duration,
+}
+
+/// Stores a link under its alias or a generated code, and returns that code once the link is durable. `random` gives 64 evenly
+/// distributed bits a call.
 ///
 /// # Errors
 /// [`CreateError`]; then no caller was promised a link.
 pub async fn create_link(
-    draft: Draft,
-    owner: KeyId,
-    now: Timestamp,
-    cache_ttl: Duration,
+    creation: Creation,
     store: &impl LinkStore,
     cache: &impl LinkCache,
     pool: &impl CodePool,
     mut random: impl FnMut() -> u64,
 ) -> Result<Code, CreateError> {
+    let Creation { draft, owner, now, cache_ttl } = creation;
     let link = Link { target: draft.target, expiry: draft.expiry };
     let stored = if let Some(alias) = draft.alias {
         let new = NewLink { code: alias.into_code(), link, is_custom: true, owner };
@@ -150,7 +160,8 @@ mod tests {
                 number
             };
             let hour = Duration::from_hours(1);
-            block_on(create_link(draft, KeyId::NONE, NOW, hour, &self.store, &self.cache, &self.pool, random))
+            let creation = Creation { draft, owner: KeyId::NONE, now: NOW, cache_ttl: hour };
+            block_on(create_link(creation, &self.store, &self.cache, &self.pool, random))
                 .map(|code| code.to_string())
         }
     }

@@ -42,7 +42,7 @@ mod time;
 pub use alias::{Alias, AliasError, is_reserved};
 pub use api_key::{ApiKey, IdempotencyKey, KeyHolder, KeyId, NotAnApiKey, NotAnIdempotencyKey, Scope};
 pub use code::{Code, CodeError, GENERATED_CODES, GENERATED_LENGTH};
-pub use create_link::{CreateError, cache_created, create_link};
+pub use create_link::{CreateError, Creation, cache_created, create_link};
 pub use draft::{Draft, MAX_LINKS};
 pub use expiry::{Expiry, ExpiryError, LifetimeLimits, MAX_LIFETIME_DAYS};
 pub use hot_links::HotLinks;

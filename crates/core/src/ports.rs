@@ -55,7 +55,7 @@ pub trait LinkStore {
 
 /// A fast and forgetful copy of look-ups, keyed by code; see [`crate::cache_entry`] for the values.
 pub trait LinkCache {
-    /// The value for a code; `None` when there is none or the cache cannot answer.
+    /// The value for a code, which may be anything; `None` when there is none or the cache cannot answer.
     fn get(&self, code: &Code) -> impl Future<Output = Option<Vec<u8>>>;
 
     /// Writes an entry, if the cache can; whoever waits for it cannot do without.

@@ -62,11 +62,9 @@ pub fn revoke_keys(batch: Batch, address: SocketAddr, ledger: &Ledger, stop: &At
             match answer {
                 Some(answer) if answer.status == 503 => ledger.unavailable(&answer),
                 Some(answer) if answer.status == 200 => {
-                    if revoked.is_some_and(|revoked| asked >= revoked + VERDICT_LIFETIME) {
-                        ledger.wrong(&format!(
-                            "{name} was good {} ms after it was revoked",
-                            asked - revoked.unwrap_or_default()
-                        ));
+                    let since = revoked.map_or(0, |revoked| asked - revoked);
+                    if since >= VERDICT_LIFETIME {
+                        ledger.wrong(&format!("{name} was good {since} ms after it was revoked"));
                     }
                 }
                 // A revocation whose end was not seen may have happened.

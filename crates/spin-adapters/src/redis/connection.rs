@@ -76,9 +76,17 @@ impl<S: Server> Redis<S> {
         }
     }
 
-    /// Gets the value of a key. `None` when Redis cannot answer in time, refuses or is skipped; why is logged.
+    /// Gets the value of a key; an empty one when the key holds a value of another type. `None` when Redis cannot answer in
+    /// time, refuses or is skipped; why is logged.
     pub async fn get(&self, key: String) -> Option<Option<Vec<u8>>> {
-        self.run("GET", Cooldowns::Obey, async move |connection| connection.get(key).await).await
+        let get = async move |connection: &S::Connection| match connection.get(key).await {
+            Err(error) if concerns(&error) == Concerns::Key => {
+                log::failure(self.settings.name, words(&error));
+                Ok(Some(Vec::new()))
+            }
+            answer => answer,
+        };
+        self.run("GET", Cooldowns::Obey, get).await
     }
 
     /// Runs a command. `None` when Redis cannot answer in time, refuses or is skipped; why is logged.

@@ -114,7 +114,7 @@ impl<S: Server> RedisPool<S> {
             return Vec::new();
         }
         let answer = self.redis.execute("LPOP", lpop(count), Cooldowns::Obey).await.unwrap_or_default();
-        entries(answer).filter_map(code).collect()
+        entries(answer).filter_map(|entry| code(&entry)).collect()
     }
 
     /// How many codes are left; `None` when the pool cannot answer or hands none out, as on a replica that is read-only.
@@ -138,8 +138,8 @@ fn entries(answer: Vec<RedisResult>) -> impl Iterator<Item = Vec<u8>> {
 }
 
 /// The code that an entry is; one that is none is logged.
-fn code(entry: Vec<u8>) -> Option<Code> {
-    let code = Code::from_pool(&entry);
+fn code(entry: &[u8]) -> Option<Code> {
+    let code = Code::from_pool(entry);
     code.inspect_err(|error| {
         log::failure("redis_codes", &format!("skipped an entry of the pool: it {error}"));
     })
@@ -157,7 +157,7 @@ fn lpop(count: usize) -> Vec<RedisParameter> {
 impl<S: Server> CodePool for RedisPool<S> {
     async fn next(&self) -> Option<Code> {
         for _ in 0..MALFORMED_LIMIT {
-            if let Some(code) = code(self.pop().await?) {
+            if let Some(code) = code(&self.pop().await?) {
                 return Some(code);
             }
         }
