@@ -4,6 +4,7 @@
 locals {
   batch_environment = {
     DATABASE_CA_FILE           = local.authorities_file
+    REDIS_CACHE_CA_FILE        = local.authorities_file
     REDIS_CODES_CA_FILE        = local.authorities_file
     SHORTLINK_CODES_TARGET     = tostring(var.codes_target)
     SHORTLINK_PARTITIONS_AHEAD = tostring(var.partitions_ahead)
@@ -11,6 +12,7 @@ locals {
 
   batch_secrets = {
     DATABASE_URL        = "database_url"
+    REDIS_CACHE_URL     = "redis_cache_url"
     REDIS_CODES_URL     = "redis_codes_url"
     SHORTLINK_CODES_KEY = "codes_key"
   }

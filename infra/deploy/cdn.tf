@@ -21,16 +21,31 @@ resource "aws_cloudfront_cache_policy" "redirects" {
       header_behavior = "none"
     }
 
-    # A redirect depends on nothing but its address.
+    # A redirect depends on nothing but its path.
     query_strings_config {
-      query_string_behavior = "all"
+      query_string_behavior = "none"
     }
   }
 }
 
+data "aws_cloudfront_cache_policy" "disabled" {
+  count = var.cdn_enabled ? 1 : 0
+  name  = "Managed-CachingDisabled"
+}
+
+# The origin gets every header, those of API keys (Authorization, X-Api-Key) and Idempotency-Key among them, and the query.
 data "aws_cloudfront_origin_request_policy" "all_viewer" {
   count = var.cdn_enabled ? 1 : 0
   name  = "Managed-AllViewer"
+}
+
+resource "aws_cloudfront_function" "one_path" {
+  count   = var.cdn_enabled ? 1 : 0
+  name    = "${local.name}-one-path"
+  comment = "One path for a link"
+  runtime = "cloudfront-js-2.0"
+  publish = true
+  code    = file("${path.module}/one_path.js")
 }
 
 resource "aws_cloudfront_distribution" "main" {
@@ -73,6 +88,23 @@ resource "aws_cloudfront_distribution" "main" {
     allowed_methods          = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"]
     cached_methods           = ["GET", "HEAD"]
     cache_policy_id          = aws_cloudfront_cache_policy.redirects[0].id
+    origin_request_policy_id = data.aws_cloudfront_origin_request_policy.all_viewer[0].id
+    compress                 = false
+
+    function_association {
+      event_type   = "viewer-request"
+      function_arn = aws_cloudfront_function.one_path[0].arn
+    }
+  }
+
+  # What an API key may see is for its owner alone.
+  ordered_cache_behavior {
+    path_pattern             = "/v1/links*"
+    target_origin_id         = "load-balancer"
+    viewer_protocol_policy   = "redirect-to-https"
+    allowed_methods          = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"]
+    cached_methods           = ["GET", "HEAD"]
+    cache_policy_id          = data.aws_cloudfront_cache_policy.disabled[0].id
     origin_request_policy_id = data.aws_cloudfront_origin_request_policy.all_viewer[0].id
     compress                 = false
   }

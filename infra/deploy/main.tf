@@ -37,10 +37,10 @@ resource "terraform_data" "workspace" {
       error_message = "The workspace must be staging or production, not ${terraform.workspace}: set TF_WORKSPACE."
     }
 
-    # Spin keeps up to 64 connections to Postgres for each of the three components. 40 are for the batch, operators and
+    # Spin keeps up to 64 connections to Postgres for each of the four components. 40 are for the batch, operators and
     # what Postgres reserves.
     precondition {
-      condition     = local.size.tasks_max * 3 * 64 + 40 <= local.size.postgres_connections
+      condition     = local.size.tasks_max * 4 * 64 + 40 <= local.size.postgres_connections
       error_message = "${local.size.tasks_max} tasks may open more connections than Postgres takes (postgres_connections in sizes.tf)."
     }
   }

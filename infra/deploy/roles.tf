@@ -45,7 +45,7 @@ resource "aws_ecs_task_definition" "roles" {
       ]
       secrets = concat(
         [{ name = "PGPASSWORD", valueFrom = "${aws_db_instance.main.master_user_secret[0].secret_arn}:password::" }],
-        [for name in ["app", "app_b", "batch", "batch_b"] : {
+        [for name in ["app", "app_b", "manage", "manage_b", "batch", "batch_b"] : {
           name      = "SHORTLINK_${upper(name)}"
           valueFrom = "${aws_secretsmanager_secret.operator.arn}:postgres_${name}::"
         }],

@@ -2,7 +2,12 @@
 # others can be replaced without anybody noticing (-replace='terraform_data.password["redis_cache_app_b"]').
 
 locals {
-  users = ["postgres_app", "postgres_batch", "redis_cache_app", "redis_codes_app", "redis_codes_batch", "redis_operator"]
+  users = [
+    "postgres_app", "postgres_manage", "postgres_batch",
+    "redis_cache_app", "redis_cache_manage", "redis_cache_batch",
+    "redis_codes_app", "redis_codes_manage", "redis_codes_batch",
+    "redis_operator",
+  ]
   passwords = toset(concat(
     flatten([for user in local.users : ["${user}_a", "${user}_b"]]),
     ["redis_default", "origin_header"],
@@ -58,9 +63,12 @@ resource "aws_secretsmanager_secret_version" "api" {
   secret_id = aws_secretsmanager_secret.api.id
 
   secret_string = jsonencode({
-    postgres_password    = local.password["postgres_app_${var.credentials_slot}"]
-    redis_cache_password = local.password["redis_cache_app_${var.credentials_slot}"]
-    redis_codes_password = local.password["redis_codes_app_${var.credentials_slot}"]
+    postgres_password           = local.password["postgres_app_${var.credentials_slot}"]
+    redis_cache_password        = local.password["redis_cache_app_${var.credentials_slot}"]
+    redis_codes_password        = local.password["redis_codes_app_${var.credentials_slot}"]
+    manage_postgres_password    = local.password["postgres_manage_${var.credentials_slot}"]
+    manage_redis_cache_password = local.password["redis_cache_manage_${var.credentials_slot}"]
+    manage_redis_codes_password = local.password["redis_codes_manage_${var.credentials_slot}"]
   })
 }
 
@@ -77,6 +85,7 @@ resource "aws_secretsmanager_secret_version" "batch" {
 
   secret_string = jsonencode({
     database_url    = "postgres://shortlink_batch${local.postgres_suffix}:${local.password["postgres_batch_${var.credentials_slot}"]}@${aws_db_instance.main.address}:${aws_db_instance.main.port}/short_link?sslmode=require"
+    redis_cache_url = "rediss://shortlink_batch:${local.password["redis_cache_batch_${var.credentials_slot}"]}@${aws_elasticache_replication_group.redis["cache"].primary_endpoint_address}:6379/0"
     redis_codes_url = "rediss://shortlink_batch:${local.password["redis_codes_batch_${var.credentials_slot}"]}@${aws_elasticache_replication_group.redis["codes"].primary_endpoint_address}:6379/0"
     codes_key       = sensitive(terraform_data.codes_key.output)
   })
@@ -95,10 +104,12 @@ resource "aws_secretsmanager_secret_version" "operator" {
   secret_id = aws_secretsmanager_secret.operator.id
 
   secret_string = jsonencode({
-    postgres_app     = local.password["postgres_app_a"]
-    postgres_app_b   = local.password["postgres_app_b"]
-    postgres_batch   = local.password["postgres_batch_a"]
-    postgres_batch_b = local.password["postgres_batch_b"]
-    redis_operator   = local.password["redis_operator_${var.credentials_slot}"]
+    postgres_app      = local.password["postgres_app_a"]
+    postgres_app_b    = local.password["postgres_app_b"]
+    postgres_manage   = local.password["postgres_manage_a"]
+    postgres_manage_b = local.password["postgres_manage_b"]
+    postgres_batch    = local.password["postgres_batch_a"]
+    postgres_batch_b  = local.password["postgres_batch_b"]
+    redis_operator    = local.password["redis_operator_${var.credentials_slot}"]
   })
 }

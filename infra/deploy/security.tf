@@ -74,6 +74,7 @@ locals {
     api-to-cache         = { from = aws_security_group.api.id, to = aws_security_group.redis["cache"].id, port = 6379 }
     api-to-codes         = { from = aws_security_group.api.id, to = aws_security_group.redis["codes"].id, port = 6379 }
     batch-to-postgres    = { from = aws_security_group.batch.id, to = aws_security_group.postgres.id, port = 5432 }
+    batch-to-cache       = { from = aws_security_group.batch.id, to = aws_security_group.redis["cache"].id, port = 6379 }
     batch-to-codes       = { from = aws_security_group.batch.id, to = aws_security_group.redis["codes"].id, port = 6379 }
   }
   tasks = { api = aws_security_group.api.id, batch = aws_security_group.batch.id }

@@ -24,14 +24,21 @@ locals {
       SPIN_VARIABLE_REDIS_CODES_USER = "shortlink_app"
       SPIN_VARIABLE_REDIS_CODES_TLS  = "require"
 
+      SPIN_VARIABLE_MANAGE_POSTGRES_USER    = "shortlink_manage${local.postgres_suffix}"
+      SPIN_VARIABLE_MANAGE_REDIS_CACHE_USER = "shortlink_manage"
+      SPIN_VARIABLE_MANAGE_REDIS_CODES_USER = "shortlink_manage"
+
       SPIN_VARIABLE_PUBLIC_HOSTS = var.domain_name
     },
   )
 
   api_secrets = {
-    SPIN_VARIABLE_POSTGRES_PASSWORD    = "postgres_password"
-    SPIN_VARIABLE_REDIS_CACHE_PASSWORD = "redis_cache_password"
-    SPIN_VARIABLE_REDIS_CODES_PASSWORD = "redis_codes_password"
+    SPIN_VARIABLE_POSTGRES_PASSWORD           = "postgres_password"
+    SPIN_VARIABLE_REDIS_CACHE_PASSWORD        = "redis_cache_password"
+    SPIN_VARIABLE_REDIS_CODES_PASSWORD        = "redis_codes_password"
+    SPIN_VARIABLE_MANAGE_POSTGRES_PASSWORD    = "manage_postgres_password"
+    SPIN_VARIABLE_MANAGE_REDIS_CACHE_PASSWORD = "manage_redis_cache_password"
+    SPIN_VARIABLE_MANAGE_REDIS_CODES_PASSWORD = "manage_redis_codes_password"
   }
 
   edge_environment = merge(

@@ -10,7 +10,7 @@ locals {
       postgres_class       = "db.t4g.medium"
       postgres_storage     = 20 # GiB
       postgres_storage_max = 100
-      postgres_connections = 430 # less than its memory would allow by default
+      postgres_connections = 560 # some more than RDS would allow by default; manage needs few of its share
       postgres_backup_days = 7
       cache_class          = "cache.t4g.small"
       codes_class          = "cache.t4g.small"
@@ -25,7 +25,7 @@ locals {
       postgres_class       = "db.r7g.large"
       postgres_storage     = 100
       postgres_storage_max = 1000
-      postgres_connections = 1700
+      postgres_connections = 2100
       postgres_backup_days = 35
       cache_class          = "cache.r7g.large"
       codes_class          = "cache.t4g.small"

@@ -72,17 +72,17 @@ variable "cpu_architecture" {
 }
 
 variable "settings" {
-  description = "Settings of the components other than their defaults, as in docs/configuration.md: default_ttl_days, max_ttl_days, alias_quarantine_days, public_url, cache_ttl_seconds, hot_link_ttl_millis, pool_prefetch, edge_ttl_seconds, redirect_max_age, allowed_origins."
+  description = "Settings of the components other than their defaults, as in docs/configuration.md: create_access, default_ttl_days, max_ttl_days, alias_quarantine_days, public_url, cache_ttl_seconds, hot_link_ttl_millis, pool_prefetch, edge_ttl_seconds, redirect_max_age, allowed_origins."
   type        = map(string)
   default     = {}
   nullable    = false
 
   validation {
     condition = length(setsubtract(keys(var.settings), [
-      "default_ttl_days", "max_ttl_days", "alias_quarantine_days", "public_url", "cache_ttl_seconds", "hot_link_ttl_millis", "pool_prefetch",
-      "edge_ttl_seconds", "redirect_max_age", "allowed_origins",
+      "create_access", "default_ttl_days", "max_ttl_days", "alias_quarantine_days", "public_url", "cache_ttl_seconds",
+      "hot_link_ttl_millis", "pool_prefetch", "edge_ttl_seconds", "redirect_max_age", "allowed_origins",
     ])) == 0
-    error_message = "settings knows default_ttl_days, max_ttl_days, alias_quarantine_days, public_url, cache_ttl_seconds, hot_link_ttl_millis, pool_prefetch, edge_ttl_seconds, redirect_max_age and allowed_origins; hosts, passwords and TLS are set by Terraform."
+    error_message = "settings knows create_access, default_ttl_days, max_ttl_days, alias_quarantine_days, public_url, cache_ttl_seconds, hot_link_ttl_millis, pool_prefetch, edge_ttl_seconds, redirect_max_age and allowed_origins; hosts, passwords and TLS are set by Terraform."
   }
 }
 
@@ -186,7 +186,7 @@ variable "request_limit" {
 }
 
 variable "create_limit" {
-  description = "Links that one address may create in five minutes."
+  description = "Requests that create, change or delete links, of one address in five minutes."
   type        = number
   default     = 1000
   nullable    = false

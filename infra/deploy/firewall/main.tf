@@ -1,5 +1,7 @@
 # The firewall of a load balancer (REGIONAL) or of CloudFront (CLOUDFRONT).
 #
+# No requests are sampled: a sample has every header, API keys among them. What is blocked is logged without those.
+#
 # AWS' common rules are left out on purpose: they refuse bodies that hold addresses, and addresses are what is sent here.
 
 terraform {
@@ -26,7 +28,7 @@ variable "scope" {
 }
 
 variable "limits" {
-  description = "Requests, and of them creates, that one address may send in five minutes; null counts neither."
+  description = "Requests, and of them those that create, change or delete links, that one address may send in five minutes; null counts neither."
   type        = object({ requests = number, creates = number })
   default     = null
 }
@@ -119,7 +121,7 @@ resource "aws_wafv2_web_acl" "main" {
       visibility_config {
         metric_name                = "limit-requests"
         cloudwatch_metrics_enabled = true
-        sampled_requests_enabled   = true
+        sampled_requests_enabled   = false
       }
     }
   }
@@ -146,9 +148,8 @@ resource "aws_wafv2_web_acl" "main" {
           limit                 = var.limits.creates
 
           scope_down_statement {
-            byte_match_statement {
-              search_string         = "POST"
-              positional_constraint = "EXACTLY"
+            regex_match_statement {
+              regex_string = "^(POST|PATCH|DELETE)$"
 
               field_to_match {
                 method {}
@@ -166,7 +167,7 @@ resource "aws_wafv2_web_acl" "main" {
       visibility_config {
         metric_name                = "limit-creates"
         cloudwatch_metrics_enabled = true
-        sampled_requests_enabled   = true
+        sampled_requests_enabled   = false
       }
     }
   }
@@ -189,14 +190,14 @@ resource "aws_wafv2_web_acl" "main" {
     visibility_config {
       metric_name                = "known-bad-inputs"
       cloudwatch_metrics_enabled = true
-      sampled_requests_enabled   = true
+      sampled_requests_enabled   = false
     }
   }
 
   visibility_config {
     metric_name                = var.name
     cloudwatch_metrics_enabled = true
-    sampled_requests_enabled   = true
+    sampled_requests_enabled   = false
   }
 }
 
@@ -204,9 +205,14 @@ resource "aws_wafv2_web_acl_logging_configuration" "main" {
   resource_arn            = aws_wafv2_web_acl.main.arn
   log_destination_configs = [var.log_group_arn]
 
-  redacted_fields {
-    single_header {
-      name = "x-short-link-edge"
+  # What is secret in a request.
+  dynamic "redacted_fields" {
+    for_each = ["authorization", "x-api-key", "x-short-link-edge"]
+
+    content {
+      single_header {
+        name = redacted_fields.value
+      }
     }
   }
 

@@ -60,6 +60,10 @@ mock_resource "aws_wafv2_web_acl" {
   defaults = { arn = "arn:aws:wafv2:eu-central-1:111122223333:regional/webacl/mock/00000000-0000-0000-0000-000000000000" }
 }
 
+mock_resource "aws_cloudfront_function" {
+  defaults = { arn = "arn:aws:cloudfront::111122223333:function/mock" }
+}
+
 mock_resource "aws_sqs_queue" {
   defaults = {
     arn = "arn:aws:sqs:eu-central-1:111122223333:mock"

@@ -77,9 +77,9 @@ run "production_bears_the_loss_of_a_zone" {
     error_message = "There are too few tasks."
   }
 
-  # 64 connections for each of the three components in each task.
+  # 64 connections for each of the four components in each task.
   assert {
-    condition     = aws_appautoscaling_target.api.max_capacity * 3 * 64 < tonumber([for parameter in aws_db_parameter_group.main.parameter : parameter.value if parameter.name == "max_connections"][0])
+    condition     = aws_appautoscaling_target.api.max_capacity * 4 * 64 < tonumber([for parameter in aws_db_parameter_group.main.parameter : parameter.value if parameter.name == "max_connections"][0])
     error_message = "The tasks may open more connections than Postgres takes."
   }
 

@@ -147,7 +147,7 @@ run "everything_in_transit_is_encrypted" {
 
   assert {
     condition = alltrue([
-      for name in ["DATABASE_CA_FILE", "REDIS_CODES_CA_FILE"] :
+      for name in ["DATABASE_CA_FILE", "REDIS_CACHE_CA_FILE", "REDIS_CODES_CA_FILE"] :
       { for variable in jsondecode(aws_ecs_task_definition.batch.container_definitions)[1].environment : variable.name => variable.value }[name] == "/etc/short-link/ca.pem"
     ])
     error_message = "The batch does not know the authorities."
@@ -156,6 +156,7 @@ run "everything_in_transit_is_encrypted" {
   assert {
     condition = alltrue([
       endswith(nonsensitive(jsondecode(aws_secretsmanager_secret_version.batch.secret_string)).database_url, "@postgres.example.internal:5432/short_link?sslmode=require"),
+      startswith(nonsensitive(jsondecode(aws_secretsmanager_secret_version.batch.secret_string)).redis_cache_url, "rediss://shortlink_batch:"),
       startswith(nonsensitive(jsondecode(aws_secretsmanager_secret_version.batch.secret_string)).redis_codes_url, "rediss://shortlink_batch:"),
       can(regex("^[0-9a-f]{64}$", nonsensitive(jsondecode(aws_secretsmanager_secret_version.batch.secret_string)).codes_key)),
     ])
@@ -275,9 +276,12 @@ run "secrets_come_by_reference_only" {
 
   assert {
     condition = { for secret in jsondecode(nonsensitive(aws_ecs_task_definition.api.container_definitions))[1].secrets : secret.name => secret.valueFrom } == {
-      SPIN_VARIABLE_POSTGRES_PASSWORD    = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:api-AbCdEf:postgres_password::"
-      SPIN_VARIABLE_REDIS_CACHE_PASSWORD = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:api-AbCdEf:redis_cache_password::"
-      SPIN_VARIABLE_REDIS_CODES_PASSWORD = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:api-AbCdEf:redis_codes_password::"
+      SPIN_VARIABLE_POSTGRES_PASSWORD           = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:api-AbCdEf:postgres_password::"
+      SPIN_VARIABLE_REDIS_CACHE_PASSWORD        = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:api-AbCdEf:redis_cache_password::"
+      SPIN_VARIABLE_REDIS_CODES_PASSWORD        = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:api-AbCdEf:redis_codes_password::"
+      SPIN_VARIABLE_MANAGE_POSTGRES_PASSWORD    = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:api-AbCdEf:manage_postgres_password::"
+      SPIN_VARIABLE_MANAGE_REDIS_CACHE_PASSWORD = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:api-AbCdEf:manage_redis_cache_password::"
+      SPIN_VARIABLE_MANAGE_REDIS_CODES_PASSWORD = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:api-AbCdEf:manage_redis_codes_password::"
     }
     error_message = "The components do not get their passwords from their secret."
   }
@@ -285,6 +289,7 @@ run "secrets_come_by_reference_only" {
   assert {
     condition = { for secret in jsondecode(nonsensitive(aws_ecs_task_definition.batch.container_definitions))[1].secrets : secret.name => secret.valueFrom } == {
       DATABASE_URL        = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:batch-AbCdEf:database_url::"
+      REDIS_CACHE_URL     = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:batch-AbCdEf:redis_cache_url::"
       REDIS_CODES_URL     = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:batch-AbCdEf:redis_codes_url::"
       SHORTLINK_CODES_KEY = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:batch-AbCdEf:codes_key::"
     }
@@ -407,9 +412,12 @@ run "each_user_of_redis_may_do_its_own_work" {
 
   assert {
     condition = { for key, user in aws_elasticache_user.redis : key => user.access_string if user.user_name != "shortlink_operator" && user.user_name != "default" } == {
-      cache-app   = "on ~link:* resetchannels -@all +get +set +ping +select"
-      codes-app   = "on ~shortlink:codes resetchannels -@all +lpop +llen +ping +select"
-      codes-batch = "on ~shortlink:codes resetchannels -@all +rpush +llen +ping +select"
+      cache-app    = "on ~link:* resetchannels -@all +get +set +ping +select"
+      cache-manage = "on ~link:* resetchannels -@all +get +set +ping +select"
+      cache-batch  = "on ~link:* resetchannels -@all +set +get +ping +select"
+      codes-app    = "on ~shortlink:codes resetchannels -@all +lpop +llen +ping +select"
+      codes-manage = "on ~shortlink:codes resetchannels -@all +lpop +llen +ping +select"
+      codes-batch  = "on ~shortlink:codes resetchannels -@all +rpush +llen +ping +select"
     }
     error_message = "The rights differ from those in infra/local/redis-*.acl."
   }
@@ -426,8 +434,8 @@ run "each_user_of_redis_may_do_its_own_work" {
 
   assert {
     condition = { for name, group in aws_elasticache_user_group.redis : name => join(" ", sort(group.user_ids)) } == {
-      cache = "short-link-staging-cache-app short-link-staging-cache-default short-link-staging-cache-operator"
-      codes = "short-link-staging-codes-app short-link-staging-codes-batch short-link-staging-codes-default short-link-staging-codes-operator"
+      cache = join(" ", [for user in ["app", "batch", "default", "manage", "operator"] : "short-link-staging-cache-${user}"])
+      codes = join(" ", [for user in ["app", "batch", "default", "manage", "operator"] : "short-link-staging-codes-${user}"])
     }
     error_message = "A Redis has a user that is not its own."
   }
@@ -481,7 +489,7 @@ run "the_alarms_watch_what_matters" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.main["partitions-ahead"].threshold == 1 && aws_cloudwatch_metric_alarm.main["database-connections"].threshold == 344
+    condition     = aws_cloudwatch_metric_alarm.main["partitions-ahead"].threshold == 1 && aws_cloudwatch_metric_alarm.main["database-connections"].threshold == 448
     error_message = "An alarm comes too late."
   }
 
@@ -518,7 +526,10 @@ run "passwords_change_by_the_other_slot" {
   }
 
   assert {
-    condition     = contains([for variable in jsondecode(nonsensitive(aws_ecs_task_definition.api.container_definitions))[1].environment : "${variable.name}=${variable.value}"], "SPIN_VARIABLE_POSTGRES_USER=shortlink_app_b")
+    condition = alltrue([
+      for line in ["SPIN_VARIABLE_POSTGRES_USER=shortlink_app_b", "SPIN_VARIABLE_MANAGE_POSTGRES_USER=shortlink_manage_b"] :
+      contains([for variable in jsondecode(nonsensitive(aws_ecs_task_definition.api.container_definitions))[1].environment : "${variable.name}=${variable.value}"], line)
+    ])
     error_message = "The components keep the first role."
   }
 
@@ -528,7 +539,7 @@ run "passwords_change_by_the_other_slot" {
   }
 
   assert {
-    condition     = toset(keys(terraform_data.password)) == toset(flatten([["redis_default", "origin_header"], [for user in ["postgres_app", "postgres_batch", "redis_cache_app", "redis_codes_app", "redis_codes_batch", "redis_operator"] : ["${user}_a", "${user}_b"]]]))
+    condition     = toset(keys(terraform_data.password)) == toset(flatten([["redis_default", "origin_header"], [for user in ["postgres_app", "postgres_manage", "postgres_batch", "redis_cache_app", "redis_cache_manage", "redis_cache_batch", "redis_codes_app", "redis_codes_manage", "redis_codes_batch", "redis_operator"] : ["${user}_a", "${user}_b"]]]))
     error_message = "A user has no second password."
   }
 }
@@ -562,6 +573,28 @@ run "cloudfront_keeps_what_s_maxage_says_and_is_the_only_way_in" {
   assert {
     condition     = aws_cloudfront_cache_policy.redirects[0].min_ttl == 0 && aws_cloudfront_cache_policy.redirects[0].default_ttl == 0 && aws_cloudfront_cache_policy.redirects[0].max_ttl > 0
     error_message = "CloudFront keeps what does not say that it may be kept."
+  }
+
+  # A link has one entry, whatever its query and whichever of its paths is asked for.
+  assert {
+    condition = alltrue([
+      one(one(aws_cloudfront_cache_policy.redirects[0].parameters_in_cache_key_and_forwarded_to_origin).query_strings_config).query_string_behavior == "none",
+      one(one(aws_cloudfront_distribution.main[0].default_cache_behavior).function_association).event_type == "viewer-request",
+      one(one(aws_cloudfront_distribution.main[0].default_cache_behavior).function_association).function_arn == aws_cloudfront_function.one_path[0].arn,
+    ])
+    error_message = "A link has more than one entry."
+  }
+
+  # The mock gives the policies of AWS no id.
+  assert {
+    condition = alltrue([
+      one(aws_cloudfront_distribution.main[0].ordered_cache_behavior).path_pattern == "/v1/links*",
+      one(aws_cloudfront_distribution.main[0].ordered_cache_behavior).cache_policy_id != aws_cloudfront_cache_policy.redirects[0].id,
+      data.aws_cloudfront_cache_policy.disabled[0].name == "Managed-CachingDisabled",
+      data.aws_cloudfront_origin_request_policy.all_viewer[0].name == "Managed-AllViewer",
+      contains(one(aws_cloudfront_distribution.main[0].ordered_cache_behavior).allowed_methods, "PATCH"),
+    ])
+    error_message = "CloudFront keeps what an API key may see, or hides the key from the components."
   }
 
   assert {
