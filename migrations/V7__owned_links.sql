@@ -1,13 +1,14 @@
 -- Links that belong to an API key and can be listed, changed, disabled and deleted; blocked targets; repeated creates. Every
 -- new column has a default, so that components of the version before go on storing links.
 
--- Only a moment each: without a rewrite and without a scan.
+-- Only a moment each: without a rewrite and without a scan. The registry first, as every function does: a transaction that
+-- holds one table and waits for the other would be a deadlock otherwise.
+alter table shortlink.short_code add column key_id int not null default 0;
 alter table shortlink.short_link
     add column key_id int not null default 0, -- 0: nobody's
     add column updated_at timestamptz,
     add column disabled_at timestamptz,
     add column deleted_at timestamptz; -- expires_at is the same instant then
-alter table shortlink.short_code add column key_id int not null default 0;
 
 -- For lists, newest first. On the parent alone: `shortlink-batch migrate` adds it to the partitions that are there one by
 -- one, concurrently; those to come get it when they are created.

@@ -118,10 +118,23 @@ impl App {
     /// A service of its own with another manifest or other values of variables. Its instances remember no links unless
     /// told to: what a test does to the cache or to Postgres counts at once.
     pub fn with(change: impl FnOnce(&str) -> String, variables: &[(&str, &str)]) -> Self {
+        Self::on(|database| SERVERS.clone_database(database), change, variables)
+    }
+
+    /// A service of its own whose database has no schema.
+    pub fn without_schema() -> Self {
+        Self::on(|database| SERVERS.postgres.create_database(database).unwrap(), str::to_owned, &[])
+    }
+
+    fn on(
+        create_database: impl FnOnce(&str),
+        change: impl FnOnce(&str) -> String,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let servers = &*SERVERS;
         let number = servers.next.fetch_add(1, Ordering::Relaxed);
         let (name, database) = (format!("app-{number}"), format!("short_link_{number}"));
-        servers.clone_database(&database);
+        create_database(&database);
         let mut values = spin_variables(servers.site.tls(), &servers.ports, &servers.secrets, &database);
         values.insert("hot_link_ttl_millis".into(), "0".into());
         values.insert("alias_quarantine_days".into(), "0".into());
@@ -355,6 +368,10 @@ impl App {
 
     pub fn postgres_as_app(&self) -> postgres::Client {
         self.postgres_as("shortlink_app", &SERVERS.secrets.app)
+    }
+
+    pub fn postgres_as_batch(&self) -> postgres::Client {
+        self.postgres_as("shortlink_batch", &SERVERS.secrets.batch)
     }
 
     pub fn postgres_as_superuser(&self) -> postgres::Client {

@@ -28,4 +28,5 @@ mod schema;
 mod security;
 mod settings;
 mod tls;
+mod upgrade;
 mod worlds;
