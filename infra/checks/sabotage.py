@@ -82,7 +82,7 @@ ACTS = [
     ("consistency", "spin.toml", '[component.health]', '[component.report]\nsource = ""\nvariables = {}\nbuild = { command = "" }\n\n[component.health]'),
     ("consistency", "spin.toml", 'route = "/v1/health/ready"', 'route = "/v1/ready"'),
     ("consistency", "docs/configuration.md", "SPIN_VARIABLE_POSTGRES_SSLMODE", "SPIN_VARIABLE_POSTGRES_TLS"),
-    ("consistency", "docs/developing.md", "| `components/create`, `resolve`, `health`", "| `components/create`, `resolve`"),
+    ("consistency", "docs/developing.md", "| `components/create`, `resolve`, `manage`, `health`", "| `components/create`, `resolve`"),
     ("consistency", "docs/api.md", "| `POST /v1/shortlink` |", "| `POST /v1/link` |"),
     ("consistency", "infra/local/nginx.conf", "location = /v1/shortlink {", "location = /v1/link {"),
     ("consistency", "infra/local/nginx.conf", "(v1/shortlink/|", "(v1/link/|"),
