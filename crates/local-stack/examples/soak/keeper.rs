@@ -23,7 +23,9 @@ pub type Batch<'a> = &'a (dyn Fn(&[&str]) -> Command + Sync);
 pub fn apply_changes(batch: Batch, ledger: &Ledger, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let began = now_millis();
-        if output(batch, &["changes", "apply"]).is_some() {
+        // It succeeds too when another batch is at it, as `run` may be, of which nothing is known here.
+        let said = output(batch, &["--json", "changes", "apply"]);
+        if said.is_some_and(|said| said.contains("changes_applied")) {
             ledger.round(began, now_millis());
         }
         thread::sleep(Duration::from_secs(2));

@@ -10,6 +10,7 @@ mod codes;
 mod components;
 mod host;
 mod own;
+mod owners;
 mod postgres;
 mod refusals;
 mod servers;
