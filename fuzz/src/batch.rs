@@ -88,10 +88,12 @@ pub fn command(data: &[u8]) {
     match Cli::try_parse_from(std::iter::once("shortlink-batch").chain(text.lines())) {
         Ok(cli) => {
             // Debug is what a log would get.
-            let secrets =
-                [cli.settings.database_url(), cli.settings.redis_codes_url(), cli.settings.codes_key()];
-            if secrets.iter().flatten().any(|secret| secret.expose_secret().contains(SECRET)) {
-                assert!(!format!("{:?}", cli.settings).contains(SECRET));
+            let settings = &cli.settings;
+            let redis = [settings.redis_codes(), settings.redis_cache()];
+            let urls = redis.map(|redis| redis.map(|redis| redis.url));
+            let secrets = [settings.database_url(), settings.codes_key()].into_iter().chain(urls);
+            if secrets.flatten().any(|secret| secret.expose_secret().contains(SECRET)) {
+                assert!(!format!("{settings:?}").contains(SECRET));
             }
         }
         Err(error) => drop(error.to_string()),

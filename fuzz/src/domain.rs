@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use shortlink_core::{
     Alias, Authority, Code, Draft, Expiry, LifetimeLimits, Link, Lookup, TargetUrl, Timestamp, cache_entry,
     is_reserved,
@@ -122,30 +123,63 @@ fn rfc3339(at: Timestamp) -> Option<String> {
 
 /// A draft means what it says when it is written down again, and a refusal names fields and nothing else.
 pub fn draft(data: &[u8]) {
-    let own: Vec<Authority> = Authority::parse("sho.rt").into_iter().collect();
+    let own = own();
     match Draft::from_json(data, NOW, LIMITS, &own) {
         Ok(draft) => {
             assert_safe_location(&draft.target);
-            let alias = draft.alias.clone().map(Alias::into_code).map(|code| code.to_string());
-            let Some(at) = draft.expiry.at().and_then(rfc3339) else {
-                panic!("{:?} cannot be printed", draft.expiry)
-            };
-            let body = serde_json::json!({ "url": draft.target.as_str(), "alias": alias, "expires_at": at });
-            assert_eq!(Draft::from_json(body.to_string().as_bytes(), NOW, LIMITS, &own), Ok(draft), "{body}");
+            let body = written(&draft).to_string();
+            assert_eq!(Draft::from_json(body.as_bytes(), NOW, LIMITS, &own), Ok(draft), "{body}");
         }
         Err(problems) => assert_problems(&problems.to_string()),
     }
 }
 
-/// Sentences about the body and its fields, each field once, and no word of the caller's.
+/// The service's own authority in bodies.
+#[must_use]
+pub fn own() -> Vec<Authority> {
+    Authority::parse("sho.rt").into_iter().collect()
+}
+
+/// A body that asks for this draft.
+#[must_use]
+#[track_caller]
+pub fn written(draft: &Draft) -> Value {
+    let alias = draft.alias.clone().map(Alias::into_code);
+    json!({ "url": draft.target.as_str(), "alias": alias, "expires_at": printed(draft.expiry) })
+}
+
+/// An expiry as a request gives it.
+#[must_use]
+#[track_caller]
+pub fn printed(expiry: Expiry) -> String {
+    expiry.at().and_then(rfc3339).unwrap_or_else(|| panic!("{expiry:?} cannot be printed"))
+}
+
+/// Sentences about what the caller sent, each part of it once, and no word of the caller's.
 #[track_caller]
 pub fn assert_problems(problems: &str) {
     assert_own(problems);
-    let mut fields = vec!["`url` ", "`expires_at` ", "`alias` ", "the body "];
-    for problem in problems.split("; ") {
-        let field = fields.iter().position(|field| problem.starts_with(field));
-        let Some(field) = field else { panic!("{problem:?} in {problems:?} is about nothing") };
-        fields.remove(field);
+    let mut subjects = vec![
+        "`url` ",
+        "`expires_at` ",
+        "`alias` ",
+        "`disabled` ",
+        "`links` ",
+        "`limit` ",
+        "`cursor` ",
+        "`q` ",
+        "`state` ",
+        "the body ",
+        "the link ",
+        "only `url`, `expires_at` and `disabled` can be changed",
+        "nothing to change: ",
+    ];
+    // These two have a semicolon of their own.
+    let sentences = problems.replace("; choose another", "").replace("; begin again without it", "");
+    for sentence in sentences.split("; ") {
+        let subject = subjects.iter().position(|subject| sentence.starts_with(subject));
+        let Some(subject) = subject else { panic!("{sentence:?} in {problems:?} is about nothing") };
+        subjects.remove(subject);
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use redis::{ConnectionAddr, IntoConnectionInfo};
 use shortlink_core::{Code, Link, Lookup, RedirectCaching, ports::StoreError};
 use shortlink_guest::settings::{
-    AllowedOrigins, CachingSettings, LinkSettings, SettingError, Variables, pool_prefetch,
+    AllowedOrigins, CachingSettings, CreateAccess, LinkSettings, SettingError, Variables, pool_prefetch,
 };
 use shortlink_spin_adapters::{
     postgres::{DbValue, PostgresSettings, lookups},
@@ -23,9 +23,10 @@ use crate::{
 };
 
 /// The variables as the local stack sets them.
-const DEFAULTS: [(&str, &str); 24] = [
+const DEFAULTS: [(&str, &str); 25] = [
     ("allowed_origins", "*"),
     ("cache_ttl_seconds", "3600"),
+    ("create_access", "open"),
     ("default_ttl_days", "14"),
     ("edge_ttl_seconds", "10"),
     ("hot_link_ttl_millis", "2000"),
@@ -97,6 +98,9 @@ pub fn settings(data: &[u8]) {
         assert!((1..=most).contains(&links.limits.default_ttl_days));
     }
     accepted(at_once(CachingSettings::read(&given)));
+    let access = accepted(at_once(CreateAccess::read(&given)));
+    let word = given.text("create_access").trim();
+    assert_eq!(access.is_some(), matches!(word, "open" | "key"), "nobody means {word:?} by {access:?}");
     assert!(accepted(at_once(pool_prefetch(&given))).is_none_or(|prefetch| prefetch > 0));
     if let Some(AllowedOrigins::Listed(origins)) = accepted(at_once(AllowedOrigins::read(&given))) {
         let is_safe = |origin: &String| origin.bytes().all(|byte| byte.is_ascii_graphic());

@@ -1,7 +1,7 @@
 //! The components over HTTP: compiled, run by `local-host`, with dependencies that answer what the input says.
 //!
 //! An input is a request as it goes over the wire, without lengths, and after lines of `~` what the cache holds for its
-//! code, the entries of the pool, and what Postgres answers:
+//! code, the entries of the pool, what Postgres answers, and what it says then of where a link leads:
 //!
 //! ```text
 //! POST ?query
@@ -16,16 +16,25 @@
 //! 1
 //! ```
 //!
-//! A time with a `+` before it counts from the moment at which the input is read.
+//! A time with a `+` before it counts from the moment at which the input is read. A header `key: a` stands for an API key
+//! that Postgres knows; see [`keys`].
 //!
 //! The components' rules are linked here too: what a component answers must be what they say.
 
 mod case;
 mod client;
+mod contract;
+mod creates;
 mod dependencies;
+mod expected;
+mod keys;
+mod links;
 mod postgres;
+mod questions;
+mod redirects;
 mod redis;
 mod server;
+mod statement;
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -37,25 +46,17 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
-use shortlink_core::{Alias, Authority, Code, CodeError, Draft, Link, Lookup, Timestamp, cache_entry};
-use shortlink_spin_adapters::postgres::{DbValue, lookups};
+use serde_json::json;
+use shortlink_core::{Link, Timestamp};
 
 use self::{
-    case::{Case, now},
+    case::{Case, Target, now},
     client::Reply,
-    server::{SECRET, Server},
+    contract::{assert_contract, assert_created},
+    expected::Expected,
+    questions::{Span, assert_asked, assert_cached},
+    server::Server,
 };
-use crate::{
-    domain::{LIMITS, assert_problems},
-    sentence::assert_own,
-};
-
-/// For how long a shared cache may keep a redirect, in seconds.
-const EDGE_TTL: u64 = 10;
-/// What a redirect says before that.
-const CACHING: &str = "public, max-age=0, s-maxage=";
-const NO_SUCH_PATH: &str = "there is nothing at this path";
 
 /// Lets libFuzzer see what it cannot count in another process: each kind of answer is one of these.
 #[used]
@@ -66,76 +67,42 @@ const NO_SUCH_PATH: &str = "there is nothing at this path";
 #[unsafe(link_section = "__libfuzzer_extra_counters")]
 static ANSWERS: [AtomicU8; 4096] = [const { AtomicU8::new(0) }; 4096];
 
-/// What the answer to a case must be.
-#[derive(Debug)]
-struct Expected {
-    status: u16,
-    /// The error's sentence, where it is known.
-    error: Option<String>,
-    /// All of the body, where that is known.
-    body: Option<Value>,
-    /// The link that is followed, or created.
-    link: Option<Link>,
-    /// The code of the new link, where it is not up to chance.
-    code: Option<Code>,
-}
-
-impl Expected {
-    fn status(status: u16) -> Self {
-        Self { status, error: None, body: None, link: None, code: None }
-    }
-
-    fn error(status: u16, error: impl Into<String>) -> Self {
-        Self { error: Some(error.into()), ..Self::status(status) }
-    }
-
-    fn expired() -> Self {
-        Self::error(410, "the link with this code has expired or was withdrawn")
-    }
-
-    fn fits(&self, case: &Case, reply: &Reply, began: Timestamp, ended: Timestamp) -> bool {
-        let has_body = case.method != "HEAD";
-        self.status == reply.status
-            && (!has_body || self.error.is_none() || self.error == reply.error())
-            && (!has_body || self.body.is_none() || self.body == serde_json::from_slice(&reply.body).ok())
-            && (self.status != 302
-                || self.link.as_ref().is_some_and(|link| redirects_to(reply, link, began, ended)))
-    }
-}
-
 /// `POST /v1/shortlink`, and whatever else is asked of that path.
 pub fn create(data: &[u8]) {
-    let case = Case::read(data, "/v1/shortlink", false);
-    check(&case, |case, now| match case.method.as_str() {
-        "POST" => created(case, now),
-        "OPTIONS" => Expected::status(204),
-        _ => Expected::error(405, "this path answers POST, OPTIONS"),
-    });
+    let case = Case::read(data, |rest| Target::with_query(creates::PATH, rest));
+    check(&case, creates::expected);
 }
 
-/// `GET /v1/shortlink/{code}`, and whatever else is asked of such paths.
+/// `GET /v1/shortlink/{code}`, and where the target begins with a colon, `GET /{code}`; and whatever else is asked of such
+/// paths.
 pub fn resolve(data: &[u8]) {
-    let case = Case::read(data, "/v1/shortlink/", true);
-    check(&case, |case, now| match (case.method.as_str(), segment(case)) {
-        (_, None) => Expected::error(404, NO_SUCH_PATH),
-        ("GET" | "HEAD", Some(segment)) => resolved(case, segment, now),
-        ("OPTIONS", _) => Expected::status(204),
-        _ => Expected::error(405, "this path answers GET, HEAD, OPTIONS"),
-    });
+    let mut case = Case::read(data, redirects::target);
+    case.later = case.rows.clone();
+    check(&case, redirects::expected);
+}
+
+/// `/v1/links`, and where the target begins with a slash, what is below; by the key of an administrator where the input
+/// names none.
+pub fn manage(data: &[u8]) {
+    let mut case = Case::read(data, links::target);
+    let is_silent = ["authorization", "x-api-key"].iter().all(|name| case.headers(name).next().is_none());
+    if is_silent && !case.is_anonymous {
+        let bearer = format!("Bearer {}", keys::text(keys::ADMIN));
+        case.headers.push(("authorization".into(), bearer.into_bytes()));
+    }
+    check(&case, links::expected);
 }
 
 /// `GET /v1/health`, and where the query begins with `ready`, `GET /v1/health/ready`.
 pub fn health(data: &[u8]) {
-    let mut case = Case::read(data, "/v1/health", false);
+    let mut case = Case::read(data, |rest| Target::with_query("/v1/health", rest));
     let rest = case.target.strip_prefix("/v1/health?ready").map(|rest| format!("/v1/health/ready?{rest}"));
     let ready = rest.is_some();
     case.target = rest.unwrap_or(case.target);
     check(&case, |case, _| match (case.method.as_str(), ready) {
-        ("GET" | "HEAD", false) => {
-            Expected { body: Some(json!({ "status": "ok" })), ..Expected::status(200) }
-        }
+        ("GET" | "HEAD", false) => Expected::body(200, json!({ "status": "ok" })),
         ("GET" | "HEAD", true) => readiness(case),
-        _ => Expected::error(405, "this path answers GET, HEAD"),
+        _ => Expected::wrong_method("GET, HEAD"),
     });
 }
 
@@ -152,76 +119,7 @@ fn readiness(case: &Case) -> Expected {
         "partition": partition,
     });
     let body = json!({ "status": word, "checks": checks, "codes_available": case.pool.len() });
-    Expected { body: Some(body), ..Expected::status(status) }
-}
-
-fn created(case: &Case, now: Timestamp) -> Expected {
-    let media_type =
-        case.header("content-type").and_then(|value| std::str::from_utf8(value).ok()).unwrap_or("");
-    if !media_type.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/json") {
-        return Expected::error(415, "the content type must be application/json");
-    }
-    if case.body.len() > 32 * 1024 {
-        return Expected::error(413, "the body must have at most 32 KiB");
-    }
-    let own: Vec<Authority> = Authority::parse(&case.host).into_iter().collect();
-    let draft = match Draft::from_json(&case.body, now, LIMITS, &own) {
-        Ok(draft) => draft,
-        Err(problems) => return Expected::error(400, problems.to_string()),
-    };
-    match case.rows.failure() {
-        // So the database calls an expiry that its clock has passed.
-        Some("22023") => return Expected::error(400, "`expires_at` must be later than now"),
-        // So it calls a code or a URL that only the component accepts.
-        Some("SL001" | "SL002") => return Expected::status(500),
-        Some(_) => return Expected::status(503),
-        None => {}
-    }
-    let alias = draft.alias.map(Alias::into_code);
-    match (case.rows.count(), alias) {
-        (1.., alias) => Expected {
-            link: Some(Link { target: draft.target, expiry: draft.expiry }),
-            // The pool gives the same entry each time.
-            code: alias.or_else(|| Code::from_pool(case.pool.first()?).ok()),
-            ..Expected::status(201)
-        },
-        (0, Some(_)) => Expected::status(409),
-        (0, None) => Expected::status(503),
-    }
-}
-
-/// What stands in the place of a code, if the path has one: neither slashes nor anything else may surround it.
-fn segment(case: &Case) -> Option<&str> {
-    let rest = case.path().strip_prefix("/v1/shortlink/")?;
-    (!rest.is_empty() && !rest.contains('/')).then_some(rest)
-}
-
-fn resolved(case: &Case, segment: &str, now: Timestamp) -> Expected {
-    let code = match Code::parse(segment) {
-        Ok(code) => code,
-        Err(error @ (CodeError::Empty | CodeError::TooLong | CodeError::Character)) => {
-            return Expected::error(400, format!("the code {error}"));
-        }
-        Err(error) => panic!("{error} is about the pool"),
-    };
-    let cached = case.cache.as_deref().and_then(|value| cache_entry::decode(value, now));
-    let lookup = match (cached, case.rows.failure()) {
-        (Some(lookup), _) => Some(lookup),
-        (None, Some(_)) => return Expected::status(503),
-        (None, None) => {
-            let found = (!case.rows.is_none()).then(|| DbValue::ArrayStr(case.rows.texts()));
-            lookups(&[code], found).into_iter().next().and_then(Result::ok)
-        }
-    };
-    match lookup {
-        // Live when the database looked, and expired by the component's clock.
-        Some(Lookup::Live(link)) if link.expiry.is_expired(now) => Expected::expired(),
-        Some(Lookup::Live(link)) => Expected { link: Some(link), ..Expected::status(302) },
-        Some(Lookup::Unknown) => Expected::error(404, "there is no link with this code"),
-        Some(Lookup::Expired) => Expected::expired(),
-        // A stored link that is not valid: only the operator can repair that.
-        None => Expected::status(500),
-    }
+    Expected::body(status, body)
 }
 
 /// Sends the case. An answer that took as long as Redis may take shows a slow machine: without the cache or the pool another
@@ -258,27 +156,16 @@ fn check(case: &Case, expect: impl Fn(&Case, Timestamp) -> Expected) {
     let ends = |link: &Link| link.expiry.is_expired(ended);
     if expected.iter().any(|expected| expected.status == 302 && expected.link.as_ref().is_some_and(ends)) {
         // It was found, and then it expired.
-        expected.push(Expected::expired());
+        expected.push(redirects::expired());
     }
     let fitting = expected.iter().find(|expected| expected.fits(case, &reply, began, ended));
     let fitting = fitting.unwrap_or_else(|| {
         panic!("expected {:?} to {:?}, got {reply:?} to {case:?}", expected.first(), expected.last())
     });
-    if let (201, Some(link)) = (reply.status, &fitting.link) {
-        let code = assert_created(fitting, &reply);
-        let stored = server.created();
-        let [stored] = stored.as_slice() else { panic!("{stored:?} for one link of {case:?}") };
-        assert_eq!((&stored.code, &stored.url), (&code, &link.target.to_string()), "{case:?}");
-        // That of a link whose creator names none counts from some time in between.
-        let apart = stored.expires_at.abs_diff(link.expiry.at().map_or(i64::MAX, Timestamp::unix_millis));
-        assert!(apart <= ended.millis_since(began), "{stored:?}, {apart} ms from {link:?} of {case:?}");
-    } else {
-        assert!(
-            server.created().is_empty(),
-            "{:?} was created without a 201, after {reply:?}",
-            server.created()
-        );
-    }
+    let code = (reply.status == 201).then(|| assert_created(fitting, &reply));
+    let (told, span) = (server.told(), Span { began, ended });
+    assert_asked(fitting, &told, code.as_deref(), span);
+    assert_cached(fitting, &told, span);
     server.assert_alive_sometimes();
 }
 
@@ -288,71 +175,4 @@ fn count_answer(reply: &Reply) {
         .hash(&mut kind);
     let counter = usize::try_from(kind.finish() % ANSWERS.len() as u64).unwrap_or(0);
     ANSWERS[counter].fetch_add(1, Ordering::Relaxed);
-}
-
-/// Whether it is a redirect to the link. No shared cache may keep one to the second in which the link ends.
-fn redirects_to(reply: &Reply, link: &Link, began: Timestamp, ended: Timestamp) -> bool {
-    let may_keep = |now| (link.expiry.millis_left(now) / 1000).saturating_sub(1).min(EDGE_TTL);
-    let caching = reply.header("cache-control").and_then(|caching| caching.strip_prefix(CACHING));
-    let edge_ttl: Option<u64> = caching.and_then(|seconds| seconds.parse().ok());
-    reply.header("location") == Some(link.target.to_string().as_str())
-        && edge_ttl.is_some_and(|edge_ttl| (may_keep(ended)..=may_keep(began)).contains(&edge_ttl))
-}
-
-/// The code in the answer to a create: the one that is expected, or else a well-formed one.
-fn assert_created(expected: &Expected, reply: &Reply) -> String {
-    let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-    let code = Code::parse(body["data"]["code"].as_str().unwrap_or_default());
-    let code = code.unwrap_or_else(|error| panic!("the code {error}: {reply:?}"));
-    assert!(expected.code.as_ref().is_none_or(|expected| *expected == code), "{expected:?}, {reply:?}");
-    assert_eq!(body, json!({ "status": 201, "data": { "code": code.as_str() } }));
-    assert_eq!(reply.header("location"), Some(format!("/v1/shortlink/{code}").as_str()));
-    code.to_string()
-}
-
-/// What holds of every answer.
-fn assert_contract(case: &Case, reply: &Reply) {
-    let context = || format!("{reply:?} to {case:?}");
-    let text = String::from_utf8(reply.body.clone()).unwrap_or_else(|_| panic!("no text: {}", context()));
-    // A caller may have chosen what a `Location` and the body of a 201 say; they are compared with what they should be.
-    let others: Vec<_> = reply.headers.iter().filter(|(name, _)| name != "location").collect();
-    let shown = format!("{others:?} {}", if reply.status == 201 { "" } else { &text });
-    for hidden in [SECRET, "127.0.0.1", "select ", "short_link", "Err(", "panicked"] {
-        assert!(!shown.contains(hidden), "{hidden}: {}", context());
-    }
-    assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{}", context());
-    let is_of_links = case.path() == "/v1/shortlink" || segment(case).is_some();
-    assert_eq!(reply.header("access-control-allow-origin"), is_of_links.then_some("*"), "{}", context());
-    if reply.status == 204 {
-        assert!(text.is_empty() && reply.header("allow").is_some(), "{}", context());
-        return;
-    }
-    assert!(reply.header("content-length").is_some(), "{}", context());
-    if reply.status == 302 {
-        let location = reply.header("location").unwrap_or_else(|| panic!("leads nowhere: {}", context()));
-        assert!(location.bytes().all(|byte| byte.is_ascii_graphic()), "{}", context());
-        assert!(location.starts_with("http://") || location.starts_with("https://"), "{}", context());
-        assert_eq!((text.as_str(), reply.header("content-length")), ("", Some("0")), "{}", context());
-        assert_eq!(reply.header("x-robots-tag"), Some("noindex"), "{}", context());
-        let policy = reply.header("referrer-policy");
-        assert_eq!(policy, Some("strict-origin-when-cross-origin"), "{}", context());
-        return;
-    }
-    assert_eq!(reply.header("content-type"), Some("application/json"), "{}", context());
-    assert_eq!(reply.header("cache-control"), Some("no-store"), "{}", context());
-    assert_eq!(reply.header("allow").is_some(), reply.status == 405, "{}", context());
-    assert_eq!(reply.header("retry-after").is_some(), reply.status == 503, "{}", context());
-    if case.method == "HEAD" {
-        return assert!(text.is_empty(), "{}", context());
-    }
-    let body: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {}", context()));
-    if reply.status == 201 || case.target.starts_with("/v1/health") && matches!(reply.status, 200 | 503) {
-        return;
-    }
-    assert_eq!(body["status"], reply.status, "{}", context());
-    let error = body["data"]["error"].as_str().unwrap_or_else(|| panic!("no error: {}", context()));
-    assert_own(error);
-    if reply.status == 400 && case.method == "POST" {
-        assert_problems(error);
-    }
 }

@@ -8,5 +8,6 @@ pub mod domain;
 pub mod guest;
 pub mod host;
 pub mod http;
+pub mod owned;
 
 mod sentence;

@@ -6,6 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use shortlink_core::Timestamp;
 
+use super::keys;
+
 /// A request and what the dependencies answer while it is in flight.
 #[derive(Debug)]
 pub struct Case {
@@ -18,15 +20,26 @@ pub struct Case {
     pub is_chunked: bool,
     /// No part of it is one that the host itself may refuse.
     pub is_plain: bool,
+    /// It says itself that it has no API key.
+    pub is_anonymous: bool,
     pub cache: Option<Vec<u8>>,
     pub pool: Vec<Vec<u8>>,
     pub rows: Rows,
+    /// What Postgres says when it is asked where links lead.
+    pub later: Rows,
 }
 
-/// What Postgres answers: `!` and an SQLSTATE for an error, `-` for no row, else the elements of an array, one a line;
-/// `\N` is null.
+/// What Postgres answers: `!` and an SQLSTATE for an error, `-` for null or no row, `{}` for an empty array, else the
+/// elements of an array, one a line; `\N` is null.
 #[derive(Clone, Debug)]
 pub struct Rows(String);
+
+/// Where a request goes.
+pub struct Target {
+    text: String,
+    /// The host itself does not refuse it.
+    is_plain: bool,
+}
 
 /// What belongs to the connection and not to the request.
 const NOT_THE_CALLERS: [&str; 8] = [
@@ -40,9 +53,23 @@ const NOT_THE_CALLERS: [&str; 8] = [
     "upgrade",
 ];
 
+impl Target {
+    /// The path with the input's query.
+    pub fn with_query(path: &str, rest: &str) -> Self {
+        let separator = if rest.is_empty() || rest.starts_with('?') { "" } else { "?" };
+        Self { text: format!("{path}{separator}{rest}"), is_plain: is_plain_target(rest) }
+    }
+
+    /// The path, which ends in a slash, and whatever the input adds.
+    pub fn below(path: &str, rest: &str) -> Self {
+        let is_plain = is_plain_target(rest) && !rest.is_empty() && !rest.starts_with('?');
+        Self { text: format!("{path}{rest}"), is_plain }
+    }
+}
+
 impl Case {
-    /// Reads an input. The target is `path` and what the input adds: a query, or where `is_open` anything.
-    pub fn read(data: &[u8], path: &str, is_open: bool) -> Self {
+    /// Reads an input; `target` is where a request goes that names this text for it.
+    pub fn read(data: &[u8], target: impl FnOnce(&str) -> Target) -> Self {
         let mut sections = split(data, b"\n~\n");
         let (request, cache) = (sections.next().unwrap_or_default(), sections.next());
         let (pool, rows) = (sections.next().unwrap_or_default(), sections.next());
@@ -51,22 +78,21 @@ impl Case {
             None => (request, &[][..]),
         };
         let mut lines = split(head, b"\n");
-        let (method, target) = first_line(lines.next().unwrap_or_default());
-        let separator = if is_open || target.is_empty() || target.starts_with('?') { "" } else { "?" };
+        let (method, rest) = first_line(lines.next().unwrap_or_default());
+        let Target { text: target, is_plain } = target(&rest);
         let mut case = Self {
             method,
-            target: format!("{path}{separator}{target}"),
+            target,
             host: "sho.rt".into(),
             headers: Vec::new(),
             body: body.to_vec(),
             is_chunked: false,
-            is_plain: is_plain_target(&target)
-                && !(is_open && (target.is_empty() || target.starts_with('?'))),
+            is_plain,
+            is_anonymous: false,
             cache: cache.map(dated),
             pool: split(pool, b"\n").filter(|entry| !entry.is_empty()).map(<[u8]>::to_vec).collect(),
-            rows: Rows(
-                rows.map_or_else(|| "\\N".into(), |rows| String::from_utf8_lossy(&dated(rows)).into_owned()),
-            ),
+            rows: Rows::read(rows),
+            later: Rows::read(sections.next()),
         };
         lines.take(16).for_each(|line| case.add_header(line));
         case
@@ -89,36 +115,54 @@ impl Case {
                 let count = std::str::from_utf8(value).ok().and_then(|count| count.parse::<u16>().ok());
                 self.body.extend(std::iter::repeat_n(b' ', count.unwrap_or(0).into()));
             }
+            // An API key by its letter; no letter is no key.
+            "key" => match value.first().copied().map(char::from).filter(char::is_ascii_alphanumeric) {
+                Some(letter) => self.headers.push(("x-api-key".into(), keys::text(letter).into_bytes())),
+                None => self.is_anonymous = true,
+            },
             name if NOT_THE_CALLERS.contains(&name) => {}
             name => self.headers.push((name.to_owned(), value.to_vec())),
         }
     }
 
-    /// The first value of a header.
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_slice())
+    /// The values of a header.
+    pub fn headers(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.headers.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_slice())
     }
 
     /// The target without its query, and without a fragment, which no request should have.
     pub fn path(&self) -> &str {
         self.target.split(['?', '#']).next().unwrap_or_default()
     }
+
+    /// The query, without a fragment.
+    pub fn query(&self) -> &str {
+        let target = self.target.split('#').next().unwrap_or_default();
+        target.split_once('?').map(|(_, query)| query).unwrap_or_default()
+    }
 }
 
 impl Rows {
+    fn read(section: Option<&[u8]>) -> Self {
+        Self(section.map_or_else(|| "\\N".into(), |text| String::from_utf8_lossy(&dated(text)).into_owned()))
+    }
+
     /// The SQLSTATE, for an error.
     pub fn failure(&self) -> Option<&str> {
         let code = self.0.strip_prefix('!')?.get(..5)?;
         code.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase()).then_some(code)
     }
 
-    /// Whether there is no row at all.
+    /// Whether there is null, or no row at all.
     pub fn is_none(&self) -> bool {
         self.0 == "-"
     }
 
     /// The elements.
     pub fn texts(&self) -> Vec<Option<String>> {
+        if self.0 == "{}" {
+            return Vec::new();
+        }
         self.0.split('\n').map(|line| (line != "\\N").then(|| line.to_owned())).collect()
     }
 

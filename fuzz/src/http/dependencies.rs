@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::case::{Case, Rows};
+use super::{
+    case::{Case, Rows},
+    statement::Statement,
+};
 
 /// Shared by the servers that stand in for Postgres and Redis.
 #[derive(Clone, Default)]
@@ -13,17 +16,21 @@ pub struct Answers {
     pub cache: Option<Vec<u8>>,
     pub pool: Vec<Vec<u8>>,
     pub rows: Option<Rows>,
-    /// The links that Postgres says it has created.
-    pub created: Vec<Created>,
+    pub later: Option<Rows>,
+    /// What Postgres was asked.
+    pub asked: Vec<Asked>,
+    /// What was written to the cache: keys and values.
+    pub cached: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// A link as it came to Postgres.
+/// A parameter as it went over the wire; `None` is null.
+pub type Parameter = Option<Vec<u8>>;
+
+/// A statement with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Created {
-    pub code: String,
-    pub url: String,
-    /// In milliseconds since the Unix epoch.
-    pub expires_at: i64,
+pub struct Asked {
+    pub statement: Statement,
+    pub parameters: Vec<Parameter>,
 }
 
 impl Dependencies {
@@ -36,11 +43,17 @@ impl Dependencies {
             cache: case.cache.clone(),
             pool: case.pool.clone(),
             rows: Some(case.rows.clone()),
-            created: Vec::new(),
+            later: Some(case.later.clone()),
+            asked: Vec::new(),
+            cached: Vec::new(),
         };
     }
 
-    pub fn create(&self, links: Vec<Created>) {
-        self.0.lock().expect("nobody panics with it").created.extend(links);
+    pub fn ask(&self, asked: Asked) {
+        self.0.lock().expect("nobody panics with it").asked.push(asked);
+    }
+
+    pub fn cache(&self, key: Vec<u8>, value: Vec<u8>) {
+        self.0.lock().expect("nobody panics with it").cached.push((key, value));
     }
 }

@@ -6,25 +6,14 @@ use std::{
 };
 
 use super::{
-    case::Rows,
-    dependencies::{Created, Dependencies},
+    dependencies::{Answers, Asked, Dependencies, Parameter},
+    keys::{self, Verdict},
+    statement::{Statement, TEXT},
 };
 
-const TEXT: u32 = 25;
-const BOOL: u32 = 16;
-const INT4: u32 = 23;
-const INT8: u32 = 20;
-const TEXT_ARRAY: u32 = 1009;
+/// The length of what is null.
+const NULL: i32 = -1;
 const READY: &[u8] = b"Z\0\0\0\x05I";
-
-/// The statements of the components, as far as their answers differ.
-#[derive(Clone, Copy)]
-enum Statement {
-    Create,
-    Resolve,
-    /// One row without columns.
-    Other,
-}
 
 pub fn serve(stream: TcpStream, dependencies: &Dependencies) -> io::Result<()> {
     stream.set_nodelay(true)?;
@@ -35,7 +24,7 @@ pub fn serve(stream: TcpStream, dependencies: &Dependencies) -> io::Result<()> {
     body(&mut input, length)?;
     output.write_all(&[&message(b'R', &0_u32.to_be_bytes())[..], READY].concat())?;
     let mut statement = Statement::Other;
-    let (mut answer, mut bound) = (Vec::new(), Vec::new());
+    let (mut answer, mut parameters) = (Vec::new(), Vec::new());
     loop {
         let mut kind = [0];
         input.read_exact(&mut kind)?;
@@ -43,23 +32,18 @@ pub fn serve(stream: TcpStream, dependencies: &Dependencies) -> io::Result<()> {
         let content = body(&mut input, length)?;
         match kind[0] {
             b'P' => {
-                statement = told_apart(&content);
+                statement = Statement::read(&String::from_utf8_lossy(&content));
                 answer.extend(message(b'1', &[]));
             }
             b'D' => answer.extend(description(statement)),
             b'B' => {
-                bound = content;
+                parameters = bound(&content).expect("a message as the protocol has it");
                 answer.extend(message(b'2', &[]));
             }
             b'E' => {
-                let rows = dependencies.get().rows;
-                // A row says that the link was created.
-                if matches!(statement, Statement::Create)
-                    && rows.as_ref().is_some_and(|rows| rows.failure().is_none() && rows.count() > 0)
-                {
-                    dependencies.create(vec![link(&bound).expect("parameters as they were described")]);
-                }
-                answer.extend(result(statement, rows.as_ref()));
+                let asked = Asked { statement, parameters: std::mem::take(&mut parameters) };
+                answer.extend(result(&asked, &dependencies.get()));
+                dependencies.ask(asked);
             }
             b'C' => answer.extend(message(b'3', &[])),
             b'Q' => answer.extend([&message(b'C', b"DISCARD\0")[..], READY].concat()),
@@ -73,23 +57,8 @@ pub fn serve(stream: TcpStream, dependencies: &Dependencies) -> io::Result<()> {
     }
 }
 
-fn told_apart(parse: &[u8]) -> Statement {
-    let text = String::from_utf8_lossy(parse);
-    if text.contains("create_short_link(") {
-        Statement::Create
-    } else if text.contains("resolve_short_links(") {
-        Statement::Resolve
-    } else {
-        Statement::Other
-    }
-}
-
 fn description(statement: Statement) -> Vec<u8> {
-    let (parameters, column) = match statement {
-        Statement::Create => (&[TEXT, TEXT, INT8, BOOL, INT4, INT4][..], None),
-        Statement::Resolve => (&[TEXT_ARRAY][..], Some(TEXT_ARRAY)),
-        Statement::Other => (&[][..], None),
-    };
+    let (parameters, column) = (statement.parameters(), statement.column());
     let mut types = two_bytes(parameters.len());
     parameters.iter().for_each(|parameter| types.extend(parameter.to_be_bytes()));
     let mut columns = two_bytes(usize::from(column.is_some()));
@@ -102,47 +71,84 @@ fn description(statement: Statement) -> Vec<u8> {
     [message(b't', &types), message(b'T', &columns)].concat()
 }
 
-fn result(statement: Statement, rows: Option<&Rows>) -> Vec<u8> {
+fn result(asked: &Asked, answers: &Answers) -> Vec<u8> {
+    let rows = match asked.statement {
+        Statement::CheckKey => return checked(asked),
+        Statement::Resolve => &answers.later,
+        _ => &answers.rows,
+    };
     let Some(rows) = rows else { return complete(1) };
     if let Some(code) = rows.failure() {
-        let fields = format!("SERROR\0VERROR\0C{code}\0Mat 127.0.0.1, in select short_link\0\0");
-        return message(b'E', fields.as_bytes());
+        return failure(code);
     }
-    if let Statement::Create = statement {
+    match asked.statement {
         // The rows themselves are nothing that anybody looks at.
-        return complete(rows.count());
+        Statement::Create => complete(rows.count()),
+        Statement::Resolve | Statement::Other if rows.is_none() => complete(0),
+        Statement::Other => [message(b'D', &two_bytes(0)), complete(1)].concat(),
+        _ if rows.is_none() => row(None),
+        Statement::Delete => row(Some(&[u8::from(rows.count() > 0)])),
+        _ => row(Some(&array(&rows.texts()))),
     }
-    if rows.is_none() {
-        return complete(0);
-    }
-    let column = match statement {
-        Statement::Resolve => {
-            array(TEXT, rows.texts().into_iter().map(|text| text.map(String::into_bytes)).collect())
-        }
-        Statement::Create | Statement::Other => return [message(b'D', &two_bytes(0)), complete(1)].concat(),
-    };
-    let row = [two_bytes(1), four_bytes(column.len()), column].concat();
-    [message(b'D', &row), complete(1)].concat()
 }
 
-/// The link in the parameters of a create, from a `Bind` message.
-fn link(bind: &[u8]) -> Option<Created> {
+fn checked(asked: &Asked) -> Vec<u8> {
+    let hash = asked.parameters.first().cloned().flatten().unwrap_or_default();
+    match keys::verdict(&hash) {
+        None => row(None),
+        Some(Verdict::Failure(code)) => failure(code),
+        Some(Verdict::Fields(fields)) => {
+            let fields: Vec<_> = fields.iter().map(|field| Some((*field).to_owned())).collect();
+            row(Some(&array(&fields)))
+        }
+    }
+}
+
+fn failure(code: &str) -> Vec<u8> {
+    let fields = format!("SERROR\0VERROR\0C{code}\0Mat 127.0.0.1, in select short_link\0\0");
+    message(b'E', fields.as_bytes())
+}
+
+/// One row with one column; `None` is null.
+fn row(column: Option<&[u8]>) -> Vec<u8> {
+    let value = match column {
+        Some(bytes) => [&four_bytes(bytes.len())[..], bytes].concat(),
+        None => NULL.to_be_bytes().to_vec(),
+    };
+    [message(b'D', &[two_bytes(1), value].concat()), complete(1)].concat()
+}
+
+/// The parameters in a `Bind` message.
+fn bound(bind: &[u8]) -> Option<Vec<Parameter>> {
     // Behind the names of portal and statement: formats, two bytes each, and parameters, four bytes of length each.
     let mut rest = bind.splitn(3, |byte| *byte == 0).nth(2)?;
     for _ in 0..u16::from_be_bytes(take(&mut rest)?) {
         take::<2>(&mut rest)?;
     }
-    take::<2>(&mut rest)?;
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-    let (code, url) = (text(value(&mut rest)?)?, text(value(&mut rest)?)?);
-    let expires_at = i64::from_be_bytes(take(&mut value(&mut rest)?)?);
-    Some(Created { code, url, expires_at })
+    let count = u16::from_be_bytes(take(&mut rest)?);
+    (0..count).map(|_| value(&mut rest)).collect()
 }
 
-/// What stands behind its length.
-fn value<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = u32::from_be_bytes(take(bytes)?);
-    bytes.split_off(..usize::try_from(length).ok()?)
+/// What stands behind its length; null has a length of -1.
+fn value(bytes: &mut &[u8]) -> Option<Parameter> {
+    let length = i32::from_be_bytes(take(bytes)?);
+    if length == NULL {
+        return Some(None);
+    }
+    bytes.split_off(..usize::try_from(length).ok()?).map(|value| Some(value.to_vec()))
+}
+
+/// The elements of an array in a parameter.
+pub fn elements(array: &[u8]) -> Option<Vec<Parameter>> {
+    let mut rest = array;
+    let dimensions = u32::from_be_bytes(take(&mut rest)?);
+    take::<8>(&mut rest)?;
+    if dimensions == 0 {
+        return Some(Vec::new());
+    }
+    let count = u32::from_be_bytes(take(&mut rest)?);
+    take::<4>(&mut rest)?;
+    (0..count).map(|_| value(&mut rest)).collect()
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
@@ -151,14 +157,17 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     Some(*first)
 }
 
-fn array(element: u32, elements: Vec<Option<Vec<u8>>>) -> Vec<u8> {
+fn array(elements: &[Option<String>]) -> Vec<u8> {
     let has_nulls = u32::from(elements.contains(&None));
-    let mut array = [1, has_nulls, element].map(u32::to_be_bytes).concat();
-    array.extend([four_bytes(elements.len()), four_bytes(1)].concat());
+    let dimensions = u32::from(!elements.is_empty());
+    let mut array = [dimensions, has_nulls, TEXT].map(u32::to_be_bytes).concat();
+    if !elements.is_empty() {
+        array.extend([four_bytes(elements.len()), four_bytes(1)].concat());
+    }
     for element in elements {
         match element {
-            Some(bytes) => array.extend([four_bytes(bytes.len()), bytes].concat()),
-            None => array.extend((-1_i32).to_be_bytes()),
+            Some(text) => array.extend([&four_bytes(text.len())[..], text.as_bytes()].concat()),
+            None => array.extend(NULL.to_be_bytes()),
         }
     }
     array

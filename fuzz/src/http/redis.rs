@@ -32,6 +32,12 @@ fn answer(words: &[Vec<u8>], dependencies: &Dependencies) -> Vec<u8> {
             [format!("*{}\r\n", entries.len()).into_bytes(), entries.concat()].concat()
         }
         b"LLEN" => format!(":{}\r\n", dependencies.get().pool.len()).into_bytes(),
+        b"SET" => {
+            if let [_, key, value, ..] = words {
+                dependencies.cache(key.clone(), value.clone());
+            }
+            b"+OK\r\n".to_vec()
+        }
         b"PING" => b"+PONG\r\n".to_vec(),
         _ => b"+OK\r\n".to_vec(),
     }

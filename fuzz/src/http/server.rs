@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::{
-    case::Case,
+    case::{Case, Target},
     client::{Connection, Reply, is_closed},
-    dependencies::{Created, Dependencies},
+    dependencies::{Answers, Dependencies},
     postgres, redis,
 };
 
@@ -49,6 +49,7 @@ impl Server {
         ] {
             command.env(format!("SPIN_VARIABLE_{name}_PORT"), port.to_string());
             command.env(format!("SPIN_VARIABLE_{name}_PASSWORD"), SECRET);
+            command.env(format!("SPIN_VARIABLE_MANAGE_{name}_PASSWORD"), SECRET);
         }
         // What one case leaves behind must not change what another one finds.
         command.env("SPIN_VARIABLE_HOT_LINK_TTL_MILLIS", "0").env("SPIN_VARIABLE_POOL_PREFETCH", "1");
@@ -92,13 +93,14 @@ impl Server {
         (connection.exchange(case), connection)
     }
 
-    /// What Postgres was told to create for the last request, and did.
-    pub fn created(&self) -> Vec<Created> {
-        self.dependencies.get().created
+    /// What the dependencies were told during the last request.
+    pub fn told(&self) -> Answers {
+        self.dependencies.get()
     }
 
     pub fn assert_alive(&mut self) {
-        let reply = self.answer(&Case::read(b"GET", "/v1/health", false)).expect("an answer");
+        let reply =
+            self.answer(&Case::read(b"GET", |_| Target::with_query("/v1/health", ""))).expect("an answer");
         assert_eq!((reply.status, reply.body.as_slice()), (200, br#"{"status":"ok"}"#.as_slice()));
     }
 
