@@ -1,8 +1,8 @@
 -- Links that belong to an API key and can be listed, changed, disabled and deleted; blocked targets; repeated creates. Every
 -- new column has a default, so that components of the version before go on storing links.
 
--- Only a moment each: without a rewrite and without a scan. The registry first, as every function does: a transaction that
--- holds one table and waits for the other would be a deadlock otherwise.
+-- Only a moment each: without a rewrite and without a scan. The registry first, as every function that writes does: a transaction
+-- that holds one table and waits for the other would be a deadlock otherwise.
 alter table shortlink.short_code add column key_id int not null default 0;
 alter table shortlink.short_link
     add column key_id int not null default 0, -- 0: nobody's
@@ -219,7 +219,7 @@ end
 $$;
 
 -- Up to 100 links, each stored or not; with an idempotency key, all of it once. What came of each, in the order given:
--- "created <code>", "taken", "expired" (by this server's clock), "blocked", or its problem as it was given, for an item that
+-- "created <code>", "taken", "no code" (both of an item are in use), "expired" (by this server's clock), "blocked", or its problem as it was given, for an item that
 -- is none. {busy}, {differs}, or "repeated" before the results: see claim_idempotency_key. p_codes: each item's code. p_spare_codes: another one for an item
 -- whose code is generated, else null. SL001, SL002, 23514: as create_short_link; 22023: the arrays differ in length. Then
 -- nothing is stored.
@@ -274,7 +274,7 @@ begin
             select created.short_code into v_code
             from create_short_link(p_spare_codes[i], p_urls[i], v_expires_at, false, p_quarantine_days, p_key_id) created;
         end if;
-        v_results[i] := coalesce('created ' || v_code, 'taken');
+        v_results[i] := coalesce('created ' || v_code, case when p_spare_codes[i] is null then 'taken' else 'no code' end);
     end loop;
     if p_idempotency_key is not null and exists (select 1 from unnest(v_results) result where result ~ '^created ') then
         insert into idempotency_key (key_id, idempotency_key, request_hash, results)
@@ -442,7 +442,8 @@ begin
     if p_link.expires_at <> p_expired_at then
         update short_code held set expires_at = p_link.expires_at where held.short_code = p_link.short_code;
         delete from closed_partition closed
-        where closed.last_expiry = p_expired_at and closed.drop_started_at is null;
+        where closed.partition_name = 'short_link_' || to_char(p_link.created_at at time zone 'UTC', 'YYYYMM')
+            and closed.last_expiry = p_expired_at and closed.drop_started_at is null;
     end if;
     insert into link_change (short_code) values (p_link.short_code);
 end
@@ -450,7 +451,7 @@ $$;
 
 -- Changes a link of this key (0: of any), and returns it as it is then; what is null stays as it is. Null: there is no such
 -- link, or it is deleted. p_expires_at: infinity is never. 22023: it is not in the future. SL002, SL003: as
--- create_short_link.
+-- create_short_link; SL003 also when a link that leads nowhere would lead to a blocked host again.
 create function shortlink.change_link(
     p_key_id int, p_code text, p_url text, p_expires_at timestamptz, p_disabled boolean
 ) returns text[]
@@ -458,6 +459,8 @@ language plpgsql volatile security definer
 set search_path = shortlink, pg_temp
 as $$
 declare
+    -- Read first, as a create does: a block that is being added is waited for, and then seen.
+    v_has_blocks constant boolean := exists (select 1 from blocked_host);
     v_now timestamptz;
     v_held record;
     v_link short_link;
@@ -465,6 +468,9 @@ begin
     -- Whoever else changes the link, or takes its code, waits here.
     select held.created_at, held.expires_at into v_held
     from short_code held where held.short_code = p_code for update;
+    select link.* into v_link from short_link link
+    where link.short_code = p_code and link.created_at = v_held.created_at and p_key_id in (0, link.key_id)
+        and link.deleted_at is null;
     if not found then
         return null;
     end if;
@@ -475,12 +481,10 @@ begin
     if octet_length(p_url) not between 1 and 8192 then
         raise exception using errcode = 'SL002', message = 'a URL must have 1 to 8192 bytes';
     end if;
-    -- Enabling a link that was disabled because of a block is no way around it.
-    if is_blocked(p_url) or not p_disabled and exists (
-        select 1 from short_link link
-        where link.short_code = p_code and link.created_at = v_held.created_at and p_key_id in (0, link.key_id)
-            and is_blocked(coalesce(p_url, link.url))
-    ) then
+    if v_has_blocks
+        and (p_url is not null or p_disabled is false or p_expires_at is not null and v_link.expires_at <= v_now)
+        and is_blocked(coalesce(p_url, v_link.url))
+    then
         raise exception using errcode = 'SL003', message = 'the host is blocked';
     end if;
     update short_link link
@@ -491,11 +495,10 @@ begin
             when p_disabled is null then link.disabled_at
         end,
         updated_at = v_now
-    where link.short_code = p_code and link.created_at = v_held.created_at and p_key_id in (0, link.key_id)
-        and link.deleted_at is null
+    where link.short_code = p_code and link.created_at = v_held.created_at
     returning link.* into v_link;
     if not found then
-        return null;
+        return null; -- its partition is being dropped
     end if;
     perform link_changed(v_link, v_held.expires_at);
     return link_record(v_link);

@@ -21,12 +21,12 @@ locals {
   redis_users = {
     cache-default  = { of = "cache", name = "default", rights = "off ~none -@all +ping", passwords = ["redis_default"] }
     cache-app      = { of = "cache", name = "shortlink_app", rights = "on ~link:* resetchannels -@all +get +set +ping +select", passwords = ["redis_cache_app_a", "redis_cache_app_b"] }
-    cache-manage   = { of = "cache", name = "shortlink_manage", rights = "on ~link:* resetchannels -@all +get +set +ping +select", passwords = ["redis_cache_manage_a", "redis_cache_manage_b"] }
-    cache-batch    = { of = "cache", name = "shortlink_batch", rights = "on ~link:* resetchannels -@all +set +get +ping +select", passwords = ["redis_cache_batch_a", "redis_cache_batch_b"] }
+    cache-manage   = { of = "cache", name = "shortlink_manage", rights = "on ~link:* resetchannels -@all +set +ping +select", passwords = ["redis_cache_manage_a", "redis_cache_manage_b"] }
+    cache-batch    = { of = "cache", name = "shortlink_batch", rights = "on ~link:* resetchannels -@all +set +ping +select", passwords = ["redis_cache_batch_a", "redis_cache_batch_b"] }
     cache-operator = { of = "cache", name = "shortlink_operator", rights = "on ~* &* +@all", passwords = ["redis_operator_a", "redis_operator_b"] }
     codes-default  = { of = "codes", name = "default", rights = "off ~none -@all +ping", passwords = ["redis_default"] }
     codes-app      = { of = "codes", name = "shortlink_app", rights = "on ~shortlink:codes resetchannels -@all +lpop +llen +ping +select", passwords = ["redis_codes_app_a", "redis_codes_app_b"] }
-    codes-manage   = { of = "codes", name = "shortlink_manage", rights = "on ~shortlink:codes resetchannels -@all +lpop +llen +ping +select", passwords = ["redis_codes_manage_a", "redis_codes_manage_b"] }
+    codes-manage   = { of = "codes", name = "shortlink_manage", rights = "on ~shortlink:codes resetchannels -@all +lpop +ping +select", passwords = ["redis_codes_manage_a", "redis_codes_manage_b"] }
     codes-batch    = { of = "codes", name = "shortlink_batch", rights = "on ~shortlink:codes resetchannels -@all +rpush +llen +ping +select", passwords = ["redis_codes_batch_a", "redis_codes_batch_b"] }
     codes-operator = { of = "codes", name = "shortlink_operator", rights = "on ~* &* +@all", passwords = ["redis_operator_a", "redis_operator_b"] }
   }

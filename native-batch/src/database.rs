@@ -38,12 +38,15 @@ pub enum Lock {
 }
 
 impl Lock {
-    /// Waits for the lock.
+    /// Waits for the lock, without a statement that waits: an index that is built concurrently waits for each of those.
     ///
     /// # Errors
     /// When the connection fails.
     pub async fn acquire(self, client: &Client) -> Result<()> {
-        client.execute("select pg_advisory_lock($1, $2)", &[&LOCK_CLASS, &(self as i32)]).await?;
+        let key: [&(dyn ToSql + Sync); 2] = [&LOCK_CLASS, &(self as i32)];
+        while !client.query_one("select pg_try_advisory_lock($1, $2)", &key).await?.get::<_, bool>(0) {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
         Ok(())
     }
 

@@ -49,8 +49,8 @@ use request_budget::RequestBudget;
 const METHODS: &str = "POST, OPTIONS";
 /// The longest body, in bytes.
 const BODY_LIMIT: usize = 32 * 1024;
-/// How long a request may take until its last statement begins. That statement takes 4 s at most, and a front door waits
-/// for 15 s: an answer that it no longer waits for must not come with a stored link.
+/// How long a request may take until its last statement begins, with an idempotency key until that ends. A statement takes 4 s at
+/// most, and a front door waits for 15 s: an answer that it no longer waits for must not come with a stored link.
 const BUDGET: Duration = Duration::from_secs(10);
 
 struct State {
@@ -163,13 +163,13 @@ impl State {
             Err(problems) => {
                 let before = store.repeated(owner, idempotent).await.map_err(store_failed)?;
                 let created = before.ok_or_else(|| Answer::error(400, &problems.to_string()))?;
-                return first(created, true).map(|code| self.created(&code));
+                return first(created).map(|code| self.created(&code));
             }
         };
         let created = store.create_each(owner, &[Ok(item.clone())], Some(idempotent)).await;
         let created = created.map_err(store_failed)?;
         let is_new = matches!(created, Created::Now(_));
-        let code = first(created, item.spare.is_none())?;
+        let code = first(created)?;
         if is_new {
             let link = Link { target: item.draft.target, expiry: item.draft.expiry };
             let new = NewLink { code, link, is_custom: item.spare.is_none(), owner };
@@ -200,7 +200,7 @@ impl State {
 }
 
 /// The code of the link that was to be created once, or the answer when there is none.
-fn first(created: Created, is_custom: bool) -> Result<Code, Answer> {
+fn first(created: Created) -> Result<Code, Answer> {
     let results = match created {
         Created::Now(results) | Created::Before(results) => results,
         Created::UnderWay => return Err(answers::under_way()),
@@ -208,7 +208,7 @@ fn first(created: Created, is_custom: bool) -> Result<Code, Answer> {
     };
     match results.into_iter().next() {
         Some(ItemResult::Created(code)) => Ok(code),
-        Some(result) => Err(result.answer(is_custom, None)),
+        Some(result) => Err(result.answer(None)),
         None => Err(Answer::internal()),
     }
 }

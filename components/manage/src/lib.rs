@@ -53,8 +53,7 @@ const LINK_METHODS: &str = "GET, HEAD, PATCH, DELETE, OPTIONS";
 const BODY_LIMIT: usize = 32 * 1024;
 /// The longest body with several links, in bytes.
 const SEVERAL_LIMIT: usize = 1024 * 1024;
-/// How long a request may take until its last statement begins. That statement takes 3 s at most, and a front door waits
-/// for 15 s.
+/// How long a request may take. A front door waits for 15 s.
 const BUDGET: Duration = Duration::from_secs(10);
 
 struct State {
@@ -205,10 +204,8 @@ impl State {
             Created::UnderWay => return Err(create_answers::under_way()),
             Created::Differs => return Err(create_answers::differs()),
         };
-        let is_custom = |item: &Result<Item, Problems>| item.as_ref().is_ok_and(|item| item.spare.is_none());
         let public_url = self.links.public_url.as_deref();
-        let answers = results.iter().zip(&items);
-        Ok(answers::results(answers.map(|(result, item)| result.answer(is_custom(item), public_url))))
+        Ok(answers::results(results.iter().map(|result| result.answer(public_url))))
     }
 
     /// The links to create, each with its code: one from the pool, and while it has none, a random one.

@@ -159,8 +159,13 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_second_and_a_minus_that_is_not_ascii_are_refused() {
-        for text in ["2027-01-15T09:00:60Z", "2027-06-30T23:59:60Z", "2027-01-15T09:00:00\u{2212}05:00"] {
+    fn a_leap_second_a_minus_that_is_not_ascii_and_the_year_10000_are_refused() {
+        for text in [
+            "9999-12-31T23:59:59-12:00",
+            "2027-01-15T09:00:60Z",
+            "2027-06-30T23:59:60Z",
+            "2027-01-15T09:00:00\u{2212}05:00",
+        ] {
             assert_eq!(Expiry::parse(text, NOW, LIMITS), Err(ExpiryError::Format), "{text}");
         }
     }

@@ -17,6 +17,8 @@ const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 100;
 /// The longest text to search for, in characters.
 const MAX_SEARCH: usize = 256;
+/// The last microsecond of the year 9999.
+const LAST_MICROSECOND: i64 = 253_402_300_799_999_999;
 /// Bytes of a cursor before the code: the time and the digest.
 const CURSOR_HEAD: usize = 16;
 
@@ -119,7 +121,8 @@ impl LinkQuery {
             let (micros, digest) = head.split_first_chunk::<8>()?;
             let code = Code::parse(std::str::from_utf8(code).ok()?).ok()?;
             let position = Position { created_at_micros: i64::from_be_bytes(*micros), code };
-            (self.digest(&position, reach) == digest).then_some(position)
+            let is_time = (0..=LAST_MICROSECOND).contains(&position.created_at_micros);
+            (is_time && self.digest(&position, reach) == digest).then_some(position)
         };
         read().ok_or_else(|| {
             "`cursor` is not the `next_cursor` of a page of this query; begin again without it".into()

@@ -27,8 +27,8 @@ pub async fn resolve_link(
         return Ok(lookup);
     }
     let lookup = store.find(code).await?;
-    // An entry that came into the cache since then is newer than this look-up. One that was there and is of no use must not
-    // stay in the way of a link.
+    // An entry that came into the cache since then is newer than this look-up, so it stays. One that was there and is of no use
+    // must not stay in the way of a link; should that change at this moment, the batch writes it once more.
     let is_in_the_way = cached.is_some() && matches!(lookup, Lookup::Live(_));
     let encode = if is_in_the_way { cache_entry::replacing } else { cache_entry::filling };
     if let Some(entry) = encode(code, &lookup, now, cache_ttl) {

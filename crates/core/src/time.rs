@@ -6,6 +6,9 @@ use chrono::DateTime;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
+/// The last millisecond of the year 9999.
+const LAST_MILLIS: i64 = 253_402_300_799_999;
+
 impl Timestamp {
     /// From milliseconds since the Unix epoch.
     #[must_use]
@@ -26,7 +29,9 @@ impl Timestamp {
         // The library also takes a minus sign that RFC 3339 does not have.
         let time = text.is_ascii().then(|| DateTime::parse_from_rfc3339(text).ok()).flatten()?;
         let is_leap_second = time.timestamp_subsec_nanos() >= 1_000_000_000;
-        (!is_leap_second).then(|| Self(time.timestamp_millis()))
+        // In UTC it may be in the year 10000, which the format does not have.
+        let is_beyond = time.timestamp_millis() > LAST_MILLIS;
+        (!is_leap_second && !is_beyond).then(|| Self(time.timestamp_millis()))
     }
 
     /// This time plus a number of days, at most the last time there is.

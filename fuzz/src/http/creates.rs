@@ -80,11 +80,11 @@ pub fn results(texts: Vec<Option<String>>) -> Option<Created> {
 }
 
 /// What its creator is told of one of several links, and whether it was created.
-pub fn told(result: &ItemResult, is_custom: bool) -> (u16, Option<Value>) {
+pub fn told(result: &ItemResult) -> (u16, Option<Value>) {
     let answer = match result {
         // Said here, where nothing is logged.
-        ItemResult::Taken if !is_custom => Answer::unavailable(),
-        result => result.answer(is_custom, None),
+        ItemResult::NoCode => Answer::unavailable(),
+        result => result.answer(None),
     };
     (answer.status, body_of(&answer))
 }
@@ -92,6 +92,7 @@ pub fn told(result: &ItemResult, is_custom: bool) -> (u16, Option<Value>) {
 fn result(text: &str) -> Option<ItemResult> {
     Some(match (text, text.split_once(' ')) {
         ("taken", _) => ItemResult::Taken,
+        ("no code", _) => ItemResult::NoCode,
         ("expired", _) => ItemResult::AlreadyExpired,
         ("blocked", _) => ItemResult::Blocked,
         (_, Some(("created", code))) => ItemResult::Created(Code::parse(code).ok()?),
@@ -132,13 +133,14 @@ fn created_now(case: &Case, draft: Draft, owner: KeyId) -> Expected {
 
 fn created_once(case: &Case, draft: Result<Draft, Problems>, owner: KeyId, key: &IdempotencyKey) -> Expected {
     let once = (key.as_str().to_owned(), hash(PATH, &case.body));
-    let (question, is_custom) = if let Ok(draft) = &draft {
+    let is_draft = draft.is_ok();
+    let question = if let Ok(draft) = &draft {
         let items = vec![Ok(draft.clone())];
-        (Question::CreateEach { items, owner, once: Some(once) }, draft.alias.is_some())
+        Question::CreateEach { items, owner, once: Some(once) }
     } else {
         let (key, hash) = once;
         let parameters = vec![Some(owner.0.to_be_bytes().to_vec()), Some(key.into_bytes()), Some(hash)];
-        (Question::Exactly(Asked { statement: Statement::Repeated, parameters }), true)
+        Question::Exactly(Asked { statement: Statement::Repeated, parameters })
     };
     let said = match (array(&case.rows), draft) {
         (Err(failed), _) => return failed.asking(question),
@@ -151,10 +153,15 @@ fn created_once(case: &Case, draft: Result<Draft, Problems>, owner: KeyId, key: 
         None => Expected::status(500),
         Some(Created::UnderWay) => Expected::answer(&create_answers::under_way()),
         Some(Created::Differs) => Expected::answer(&create_answers::differs()),
+        // Only what was answered before has an answer for a body that is none; a body has one link.
+        Some(Created::Now(_)) if !is_draft => Expected::status(500),
+        Some(Created::Now(results) | Created::Before(results)) if is_draft && results.len() != 1 => {
+            Expected::status(500)
+        }
         Some(Created::Now(results) | Created::Before(results)) => match results.first() {
             Some(ItemResult::Created(code)) => Expected { code: Some(code.clone()), ..Expected::status(201) },
             Some(result) => {
-                let (status, body) = told(result, is_custom);
+                let (status, body) = told(result);
                 Expected { body, ..Expected::status(status) }
             }
             None => Expected::status(500),

@@ -176,23 +176,24 @@ fn create(case: &Case, now: Timestamp) -> Result<Expected, Expected> {
     let drafts = Draft::several_from_json(&case.body, now, LIMITS, &own(case))
         .map_err(|error| creates::problems(&error))?;
     let items: Vec<_> = drafts.into_iter().map(|draft| draft.map_err(|error| error.to_string())).collect();
-    let is_custom: Vec<bool> =
-        items.iter().map(|item| item.as_ref().is_ok_and(|draft| draft.alias.is_some())).collect();
     let once = key.map(|key| (key.as_str().to_owned(), creates::hash(PATH, &case.body)));
+    let count = items.len();
     let question = Question::CreateEach { items, owner, once };
-    Ok(created(case, &is_custom).unwrap_or_else(|failed| failed).asking(question))
+    Ok(created(case, count).unwrap_or_else(|failed| failed).asking(question))
 }
 
-fn created(case: &Case, is_custom: &[bool]) -> Result<Expected, Expected> {
+fn created(case: &Case, count: usize) -> Result<Expected, Expected> {
     Ok(match array(&case.rows)?.and_then(results) {
         None => Expected::status(500),
         Some(Created::UnderWay) => Expected::answer(&create_answers::under_way()),
         Some(Created::Differs) => Expected::answer(&create_answers::differs()),
+        // The function gives a result for each item.
+        Some(Created::Now(results) | Created::Before(results)) if results.len() != count => {
+            Expected::status(500)
+        }
         Some(Created::Now(results) | Created::Before(results)) => {
-            let each = results.iter().zip(is_custom).map(|(result, is_custom)| told(result, *is_custom).1);
-            let body = json!({ "status": 200, "data": { "results": each.collect::<Vec<_>>() } });
-            // The function gives a result for each item.
-            Expected { may_be_500: results.len() != is_custom.len(), ..Expected::body(200, body) }
+            let each: Vec<_> = results.iter().map(|result| told(result).1).collect();
+            Expected::body(200, json!({ "status": 200, "data": { "results": each } }))
         }
     })
 }

@@ -119,8 +119,12 @@ pub async fn last_expiry(client: &Client, partition: &Partition) -> Result<LastE
     Ok(row.get(0))
 }
 
-/// Stores when the last link of a closed partition expires, so that not all of it is read each time the batch runs.
+/// Stores when the last link of a closed partition expires, so that not all of it is read each time the batch runs. That one
+/// never does is not stored: it may have been changed or deleted since it was read, and nobody would look again.
 pub async fn store_last_expiry(client: &Client, partition: &Partition, last: LastExpiry) -> Result<()> {
+    if last == LastExpiry::PosInfinity {
+        return Ok(());
+    }
     let sql = "insert into shortlink.closed_partition (partition_name, last_expiry) values ($1, $2)
                on conflict do nothing";
     client.execute(sql, &[&partition.name, &last]).await?;

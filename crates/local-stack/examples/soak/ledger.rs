@@ -161,18 +161,38 @@ impl Ledger {
         lock(&self.rounds).iter().find(applied).is_none_or(|(_, ended)| asked < ended + STALENESS)
     }
 
-    /// Whether what an answer says of a code was true of its earlier link, and may be seen still.
+    /// What happened to a code before it was asked for, with how many milliseconds before.
+    fn history(&self, link: &Link, asked: i64) -> String {
+        let mut events = Vec::new();
+        for link in lock(&self.links).get(&link.code).into_iter().flatten() {
+            events.push((link.acknowledged, format!("created {}", link.url)));
+            events.extend(link.changes.iter().map(|change| {
+                let certain = if change.is_certain { "" } else { " perhaps" };
+                let verb = if change.deletes { "deleted" } else { "changed to" };
+                (change.answered, format!("{verb}{certain} {}", change.to.as_deref().unwrap_or_default()))
+            }));
+        }
+        let rounds = lock(&self.rounds);
+        events.extend(
+            rounds
+                .iter()
+                .rev()
+                .take(6)
+                .map(|(began, ended)| (*began, format!("applied in {}", ended - began))),
+        );
+        events.sort();
+        events.iter().map(|(at, what)| format!("{} {what}", asked - at)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether what an answer says of a code was true of an earlier link, whose deletion need not be seen yet.
     fn is_of_former(&self, link: &Link, location: Option<&str>, asked: i64) -> bool {
         let links = lock(&self.links);
-        let Some(links) = links.get(&link.code) else { return false };
-        let former = links.iter().rev().find(|other| other.acknowledged < link.acknowledged);
-        former.is_some_and(|former| {
-            former.changes.iter().any(|change| change.deletes)
-                && !matches!(
-                    former.verdict(location, |change| self.may_see_before(change, asked)),
-                    Verdict::Wrong
-                )
-                && former.changes.iter().all(|change| !change.deletes || self.may_see_before(change, asked))
+        let former = links.get(&link.code).into_iter().flatten();
+        former.filter(|former| former.acknowledged < link.acknowledged).any(|former| {
+            let deletion = former.changes.iter().find(|change| change.deletes);
+            let verdict = former.verdict(location, |change| self.may_see_before(change, asked));
+            deletion.is_some_and(|deletion| self.may_see_before(deletion, asked))
+                && !matches!(verdict, Verdict::Wrong)
         })
     }
 
@@ -215,7 +235,7 @@ impl Ledger {
                     self.stale.fetch_add(1, Relaxed);
                 }
                 Verdict::Wrong => {
-                    self.wrong(&format!("{} led to {location:?} after its changes", link.code));
+                    self.wrong(&format!("{} led to {location:?}: {}", link.code, self.history(link, asked)));
                 }
             };
         }
@@ -225,7 +245,8 @@ impl Ledger {
             }
             302 if self.is_doubtful(link, answer.location.as_deref(), answered) => {}
             302 if answer.location.as_deref() != Some(&link.url) => {
-                self.wrong(&format!("{} led to {:?} and not to {}", link.code, answer.location, link.url));
+                let history = self.history(link, asked);
+                self.wrong(&format!("{} led to {location:?} and not to {}: {history}", link.code, link.url));
             }
             302 if link.is_over(asked) => {
                 self.wrong(&format!("{} was followed after its end", link.code));

@@ -5,10 +5,12 @@ mod coherence;
 mod list;
 mod several;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::{
-    app::App,
+    app::{App, rfc3339_in},
     e2e::FrontDoor,
     http::{Reply, send},
 };
@@ -191,10 +193,7 @@ fn a_link_that_has_expired_may_be_given_a_new_end() {
     app.uncache("over");
     assert_eq!(followed(&app, "over"), (410, None));
     assert_eq!(owner.get("/v1/links/over").json()["data"]["state"], "expired");
-    let reply = owner.change(
-        "over",
-        &json!({ "expires_at": crate::app::rfc3339_in(std::time::Duration::from_hours(1)).0 }),
-    );
+    let reply = owner.change("over", &json!({ "expires_at": rfc3339_in(Duration::from_hours(1)).0 }));
     assert_eq!(reply.json()["data"]["state"], "live", "{}", reply.body);
     assert_eq!(followed(&app, "over"), (302, Some("https://over.example/".into())));
 }
@@ -229,6 +228,14 @@ fn no_link_may_lead_to_a_blocked_host() {
     assert_eq!((enabled.status, enabled.error().as_str()), (400, blocked));
     let moved = json!({ "disabled": false, "url": "https://moved.example" });
     assert_eq!(owner.change("honest", &moved).status, 200);
+    // Nor is the end of one that has expired moved.
+    app.sql(
+        "insert into shortlink.blocked_host values ('moved.example');
+         update shortlink.short_code set expires_at = now() where short_code = 'honest';
+         update shortlink.short_link set expires_at = now() where short_code = 'honest'",
+    );
+    let revived = owner.change("honest", &json!({ "expires_at": rfc3339_in(Duration::from_hours(1)).0 }));
+    assert_eq!((revived.status, revived.error().as_str()), (400, blocked));
     for url in ["https://notevil.example", "https://example/evil.example", "https://evil.example.org/"] {
         assert_eq!(app.create(&json!({ "url": url })).status, 201, "{url}");
     }

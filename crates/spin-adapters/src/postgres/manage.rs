@@ -99,8 +99,10 @@ pub struct Item {
 pub enum ItemResult {
     /// It is stored under this code.
     Created(Code),
-    /// A link has its code.
+    /// A link has its alias.
     Taken,
+    /// Links have both of its generated codes.
+    NoCode,
     /// It has expired by the database's clock.
     AlreadyExpired,
     /// It leads to a host that is blocked.
@@ -161,13 +163,13 @@ impl LinkRecord {
 }
 
 impl ItemResult {
-    /// What its creator is told; `is_custom`: whether it was to have an alias.
+    /// What its creator is told.
     #[must_use]
-    pub fn answer(&self, is_custom: bool, public_url: Option<&str>) -> Answer {
+    pub fn answer(&self, public_url: Option<&str>) -> Answer {
         match self {
             Self::Created(code) => create_answers::created(code, public_url),
-            Self::Taken if is_custom => create_answers::create_failed(&CreateError::AliasTaken),
-            Self::Taken => create_answers::create_failed(&CreateError::NoFreeCode),
+            Self::Taken => create_answers::create_failed(&CreateError::AliasTaken),
+            Self::NoCode => create_answers::create_failed(&CreateError::NoFreeCode),
             Self::AlreadyExpired => create_answers::already_expired(),
             Self::Blocked => create_answers::blocked(),
             Self::Problems(problems) => Answer::error(400, problems),
@@ -178,6 +180,7 @@ impl ItemResult {
         Some(match text.split_once(' ') {
             Some(("created", code)) => Self::Created(Code::parse(code).ok()?),
             Some(("problems", problems)) => Self::Problems(problems.into()),
+            Some(("no", "code")) => Self::NoCode,
             None if text == "taken" => Self::Taken,
             None if text == "expired" => Self::AlreadyExpired,
             None if text == "blocked" => Self::Blocked,
@@ -324,9 +327,15 @@ impl<S: Server + 'static> UntilDeadline<'_, S> {
         let create =
             async |connection: &S::Connection| connection.value(CREATE_EACH, parameters.clone()).await;
         let results = self.links().with_partition(self.deadline, create).await;
-        match results.map_err(Failure::into_store_error)? {
-            Some(DbValue::ArrayStr(results)) => Created::read(results).ok_or_else(no_answer),
-            _ => Err(no_answer()),
+        let created = match results.map_err(Failure::into_store_error)? {
+            Some(DbValue::ArrayStr(results)) => Created::read(results).ok_or_else(no_answer)?,
+            _ => return Err(no_answer()),
+        };
+        match &created {
+            Created::Now(results) | Created::Before(results) if results.len() != items.len() => {
+                Err(no_answer())
+            }
+            _ => Ok(created),
         }
     }
 
@@ -341,9 +350,12 @@ impl<S: Server + 'static> UntilDeadline<'_, S> {
     ) -> Result<Option<Created>, StoreError> {
         let mut parameters = vec![ParameterValue::Int32(owner.0)];
         parameters.extend(idempotent.parameters());
-        match self.array(REPEATED, parameters).await.map_err(Failure::into_store_error)? {
-            Some(results) => Created::read(results).map(Some).ok_or_else(no_answer),
-            None => Ok(None),
+        let Some(results) = self.array(REPEATED, parameters).await.map_err(Failure::into_store_error)? else {
+            return Ok(None);
+        };
+        match Created::read(results) {
+            None | Some(Created::Now(_)) => Err(no_answer()),
+            before => Ok(before),
         }
     }
 

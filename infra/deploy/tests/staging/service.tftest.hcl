@@ -413,10 +413,10 @@ run "each_user_of_redis_may_do_its_own_work" {
   assert {
     condition = { for key, user in aws_elasticache_user.redis : key => user.access_string if user.user_name != "shortlink_operator" && user.user_name != "default" } == {
       cache-app    = "on ~link:* resetchannels -@all +get +set +ping +select"
-      cache-manage = "on ~link:* resetchannels -@all +get +set +ping +select"
-      cache-batch  = "on ~link:* resetchannels -@all +set +get +ping +select"
+      cache-manage = "on ~link:* resetchannels -@all +set +ping +select"
+      cache-batch  = "on ~link:* resetchannels -@all +set +ping +select"
       codes-app    = "on ~shortlink:codes resetchannels -@all +lpop +llen +ping +select"
-      codes-manage = "on ~shortlink:codes resetchannels -@all +lpop +llen +ping +select"
+      codes-manage = "on ~shortlink:codes resetchannels -@all +lpop +ping +select"
       codes-batch  = "on ~shortlink:codes resetchannels -@all +rpush +llen +ping +select"
     }
     error_message = "The rights differ from those in infra/local/redis-*.acl."

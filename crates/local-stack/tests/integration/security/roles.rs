@@ -295,7 +295,7 @@ fn the_users_of_the_cache_may_run_four_commands() {
     let batch = User {
         name: "shortlink_batch",
         flags: &["on"],
-        commands: &["get", "ping", "select", "set"],
+        commands: &["ping", "select", "set"],
         keys: "~link:*",
         own: &["SET", "link:a", "x"],
         foreign: &[&["SET", "shortlink:codes", "x"]],
@@ -328,7 +328,12 @@ fn the_users_of_the_codes_may_run_four_commands() {
         own: &["RPUSH", "shortlink:codes", "AAAAAAA"],
         foreign: &[&["RPUSH", "shortlink:codes2", "x"], &["RPUSH", "link:a", "x"], &["LLEN", "other"]],
     };
-    let manage = User { name: "shortlink_manage", ..app };
+    let manage = User {
+        name: "shortlink_manage",
+        commands: &["lpop", "ping", "select"],
+        foreign: &[&["LPOP", "shortlink:codes2"], &["LPOP", "link:a"]],
+        ..app
+    };
     assert_users(&mut App::shared().codes(), &[app, batch, manage]);
 }
 
