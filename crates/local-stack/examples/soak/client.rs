@@ -95,7 +95,7 @@ impl<'a> Client<'a> {
     fn create_once(&mut self) {
         let url = format!("{}#once", self.next_url());
         // Half of them with an alias, whose cache entry is written by each of the requests.
-        let alias = (self.created % 2 == 0).then(|| format!("once{}-{}", self.number, self.created));
+        let alias = self.created.is_multiple_of(2).then(|| format!("once{}-{}", self.number, self.created));
         let idempotency_key = format!("idempotency-key: {}-{}", self.number, self.created);
         let headers = [&self.headers(true)[..], &[idempotency_key]].concat();
         for _ in 0..RETRIES {
@@ -172,12 +172,12 @@ impl<'a> Client<'a> {
         self.ledger.change(&code, change.clone(), is_certain);
         self.links[index].changes.push(change);
         if deletes {
-            let deleted = self.links.swap_remove(index);
+            let former = self.links.swap_remove(index);
             // Nobody knows what a delete without an answer did: the alias is not used again then. Of the others some are, and some
             // go on being followed: they must lead nowhere.
             match self.dice.below(2) {
                 0 => self.free.extend(is_certain.then_some(code)),
-                _ => self.links.push(Link { is_owned: false, ..deleted }),
+                _ => self.links.push(Link { is_owned: false, ..former }),
             }
         }
     }

@@ -63,7 +63,7 @@ fn a_database_full_of_links_is_migrated_while_the_old_components_go_on() {
             let reached = created.load(Ordering::Relaxed) + count;
             wait_until("links are created", || {
                 created.load(Ordering::Relaxed) >= reached
-                    || clients.iter().any(|client| client.is_finished())
+                    || clients.iter().any(thread::ScopedJoinHandle::is_finished)
             });
         };
         more(100);
