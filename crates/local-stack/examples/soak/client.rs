@@ -173,11 +173,12 @@ impl<'a> Client<'a> {
         self.links[index].changes.push(change);
         if deletes {
             let former = self.links.swap_remove(index);
-            // Nobody knows what a delete without an answer did: the alias is not used again then. Of the others some are, and some
-            // go on being followed: they must lead nowhere.
-            match self.dice.below(2) {
-                0 => self.free.extend(is_certain.then_some(code)),
-                _ => self.links.push(Link { is_owned: false, ..former }),
+            // A generated code may be given to anybody now: old codes come back into the pool. Of the aliases some are used again,
+            // unless nobody knows what the delete did, and some go on being followed: they must lead nowhere.
+            match (code.contains('-'), self.dice.below(2)) {
+                (false, _) => {}
+                (true, 0) => self.free.extend(is_certain.then_some(code)),
+                (true, _) => self.links.push(Link { is_owned: false, ..former }),
             }
         }
     }
