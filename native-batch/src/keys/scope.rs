@@ -7,7 +7,7 @@ use clap::ValueEnum;
 pub enum Scope {
     /// Create links
     Create,
-    /// See the key's own links and their clicks
+    /// See the key's own links
     Read,
     /// Read, and change, disable and delete the key's own links
     Manage,

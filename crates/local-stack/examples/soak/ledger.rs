@@ -196,9 +196,9 @@ impl Ledger {
         })
     }
 
-    /// Once the promised link has expired, its alias may lead to one whose create went unanswered.
+    /// Once the promised link has expired or is deleted, its alias may lead to one whose create went unanswered.
     fn is_doubtful(&self, link: &Link, location: Option<&str>, answered: i64) -> bool {
-        let Some(location) = location.filter(|_| link.is_over(answered)) else { return false };
+        let Some(location) = location.filter(|_| link.is_free(answered)) else { return false };
         lock(&self.doubtful).contains(&(link.code.clone(), location.to_owned()))
     }
 
@@ -228,6 +228,7 @@ impl Ledger {
             return match verdict {
                 Verdict::Right => drop(self.redirects.fetch_add(1, Relaxed)),
                 Verdict::Stale => drop(self.stale.fetch_add(1, Relaxed)),
+                Verdict::Wrong if self.is_doubtful(link, location, answered) => {}
                 Verdict::Wrong if self.is_of_former(link, location, asked) => {
                     self.stale.fetch_add(1, Relaxed);
                 }

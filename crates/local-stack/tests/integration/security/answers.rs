@@ -50,9 +50,13 @@ fn every_kind_of_answer_has_its_security_headers() {
          update shortlink.short_link set expires_at = now() where short_code = 'guarded-over'",
     );
     let long = vec![b'x'; 40_000];
+    let (key, reader) = (app.key("guarded", &["create", "manage"]), app.key("guarded-reader", &["read"]));
+    let (key, reader) = (("x-api-key", key.as_str()), ("x-api-key", reader.as_str()));
     for way in WAYS {
+        let own = format!("/v1/links/own-{way:?}");
+        let owned = format!(r#"{{"url":"https://example.com/?<script>","alias":"own-{way:?}"}}"#);
         let new = format!(r#"{{"url":"https://example.com","alias":"guarded-{way:?}"}}"#);
-        let requests: [Request; 16] = [
+        let requests: [Request; 28] = [
             (201, "POST", LINKS, &[JSON], new.as_bytes()),
             (302, "GET", "/v1/shortlink/guarded", &[], b""),
             (302, "HEAD", "/v1/shortlink/guarded", &[], b""),
@@ -69,6 +73,18 @@ fn every_kind_of_answer_has_its_security_headers() {
             (415, "POST", LINKS, &[("content-type", "text/plain")], b"x"),
             (204, "OPTIONS", LINKS, &[("origin", "https://a.example")], b""),
             (200, "GET", "/v1/health/ready", &[], b""),
+            (201, "POST", LINKS, &[JSON, key], owned.as_bytes()),
+            (200, "GET", "/v1/links", &[key], b""),
+            (200, "GET", &own, &[key], b""),
+            (200, "POST", "/v1/links", &[JSON, key], br#"{"links":[{"url":"x"}]}"#),
+            (200, "PATCH", &own, &[JSON, key], br#"{"disabled":true}"#),
+            (400, "PATCH", &own, &[JSON, key], b"{}"),
+            (401, "GET", "/v1/links", &[], b""),
+            (403, "DELETE", &own, &[reader], b""),
+            (405, "PUT", &own, &[key], b""),
+            (204, "DELETE", &own, &[key], b""),
+            (404, "DELETE", &own, &[key], b""),
+            (204, "OPTIONS", &own, &[("origin", "https://a.example")], b""),
         ];
         for (status, method, path, headers, body) in requests {
             let (reply, what) =
