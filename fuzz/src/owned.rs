@@ -66,7 +66,9 @@ pub fn link_query(data: &[u8]) {
     }
     let mut digits = [0; 8];
     digits.iter_mut().zip(data.iter().rev()).for_each(|(digit, byte)| *digit = *byte);
-    let position = Position { created_at_micros: i64::from_be_bytes(digits), code };
+    // From 1970 to 9999.
+    let created_at_micros = i64::from_be_bytes(digits).rem_euclid(253_402_300_800_000_000);
+    let position = Position { created_at_micros, code };
     let cursor = parsed.cursor(&position, REACH);
     assert!(cursor.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{cursor:?} is not for a URL");
     let leads_on = LinkQuery { after: Some(position), ..parsed.clone() };
