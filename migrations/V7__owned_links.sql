@@ -97,19 +97,20 @@ begin
     if p_url is null or octet_length(p_url) not between 1 and 8192 then
         raise exception using errcode = 'SL002', message = 'a URL must have 1 to 8192 bytes';
     end if;
-    if exists (select 1 from blocked_host) and is_blocked(p_url) then
-        raise exception using errcode = 'SL003', message = 'the host is blocked';
-    end if;
     loop
         -- created_at leads from the registry to the link, so both get the same. DO UPDATE must not compute anything
-        -- that is not immutable: Citus refuses it.
+        -- that is not immutable: Citus refuses it. To ask for blocked hosts in a statement of its own would cost a tenth.
         insert into short_code as held (short_code, created_at, expires_at, key_id)
-        values (p_code, v_created_at, p_expires_at, p_key_id)
+        select p_code, v_created_at, p_expires_at, p_key_id
+        where not exists (select 1 from blocked_host) or not is_blocked(p_url)
         on conflict (short_code) do update
             set created_at = excluded.created_at, expires_at = excluded.expires_at, key_id = excluded.key_id
             where (held.expires_at <= v_free or held.expires_at <= v_now and held.key_id = p_key_id and p_key_id > 0)
                 and held.created_at < excluded.created_at;
         exit when found;
+        if is_blocked(p_url) then
+            raise exception using errcode = 'SL003', message = 'the host is blocked';
+        end if;
         -- The code is taken, unless the clock was set back after its expired holder was created. Then created_at goes on
         -- from there, so that the code's earlier link never has the key of the new one.
         select held.created_at + interval '1 microsecond' into v_created_at
