@@ -72,7 +72,6 @@ $$;
 -- One row when the link was created, none when a link holds the code: a live one, or one that ended less than
 -- p_quarantine_days ago and was another key's. 22023: the expiry is not in the future. SL001: not a code. SL002: a URL of a
 -- wrong length. SL003: its host is blocked. 23514: the month has no partition. Nothing is stored then.
-drop function shortlink.create_short_link(text, text, timestamptz, boolean, int);
 create function shortlink.create_short_link(
     p_code text, p_url text, p_expires_at timestamptz, p_is_custom boolean, p_quarantine_days int, p_key_id int
 ) returns table (short_code text, created_at timestamptz)
@@ -129,7 +128,16 @@ begin
 end
 $$;
 
--- For components of the version before.
+-- For components that know no keys yet, and no quarantine.
+create or replace function shortlink.create_short_link(
+    p_code text, p_url text, p_expires_at timestamptz, p_is_custom boolean, p_quarantine_days int
+) returns table (short_code text, created_at timestamptz)
+language sql volatile security definer
+set search_path = shortlink, pg_temp
+as $$
+    select * from create_short_link(p_code, p_url, p_expires_at, p_is_custom, p_quarantine_days, 0)
+$$;
+
 create or replace function shortlink.create_short_link(
     p_code text, p_url text, p_expires_at timestamptz, p_is_custom boolean
 ) returns table (short_code text, created_at timestamptz)
@@ -143,7 +151,6 @@ $$;
 -- one was given twice. 22023: the arrays differ in length or hold more than 100 items, or an expiry is not in the future.
 -- SL001, SL002, SL003, 23514: as create_short_link. Whoever gets one of these but the last creates each link alone. Callers
 -- pass the codes in ascending order: two calls that wait for each other's codes would be a deadlock.
-drop function shortlink.create_all_short_links(text[], text[], bigint[], int[], int);
 create function shortlink.create_all_short_links(
     p_codes text[], p_urls text[], p_expire_at_millis bigint[], p_custom int[], p_quarantine_days int, p_key_ids int[]
 ) returns void
@@ -193,6 +200,18 @@ begin
         values (p_codes[i], p_urls[i], v_now, v_expires_at, coalesce(p_custom[i], 0) <> 0, p_key_ids[i]);
     end loop;
 end
+$$;
+
+create or replace function shortlink.create_all_short_links(
+    p_codes text[], p_urls text[], p_expire_at_millis bigint[], p_custom int[], p_quarantine_days int
+) returns void
+language sql volatile security definer
+set search_path = shortlink, pg_temp
+as $$
+    select create_all_short_links(
+        p_codes, p_urls, p_expire_at_millis, p_custom, p_quarantine_days,
+        array_fill(0, array[coalesce(cardinality(p_codes), 0)])
+    )
 $$;
 
 -- Claims an idempotency key until the transaction ends. Null: the request is a new one. {busy}: another transaction has
@@ -407,7 +426,7 @@ begin
     v_links := '
         select link.* from shortlink.short_link link
         cross join lateral (
-            select from shortlink.short_code held
+            select 1 from shortlink.short_code held
             where held.short_code = link.short_code and held.created_at = link.created_at offset 0
         ) held
         where link.key_id = ' || case when p_key_id = 0 then 'owner.key_id' else '$1' end || v_filter || '
@@ -586,7 +605,7 @@ $$;
 
 comment on function shortlink.create_short_link(text, text, timestamptz, boolean, int, int) is
     'Claims the code and stores the link, or does neither';
-comment on function shortlink.create_all_short_links is
+comment on function shortlink.create_all_short_links(text[], text[], bigint[], int[], int, int[]) is
     'Stores all of the links or none; fails with unique_violation when a link holds one of the codes';
 comment on function shortlink.create_short_links_each is
     'Stores up to 100 links, each or not, once for each idempotency key';

@@ -1,8 +1,8 @@
-//! What every component shares of running on Spin: HTTP in and out, the form of answers, deadlines, waiting, statements
-//! that serve several requests, settings and the log.
+//! What components share of running on Spin: HTTP in and out, the form of answers and those that more than one component
+//! gives, who sends a request, deadlines, waiting, statements that serve several requests, settings and the log.
 //!
 //! A component holds its endpoint and calls a use case of `shortlink-core`; the ports of that use case are implemented in
-//! `shortlink-spin-adapters`. Modules here know neither links nor servers.
+//! `shortlink-spin-adapters`. Modules here know no servers.
 
 #![cfg_attr(
     not(test),

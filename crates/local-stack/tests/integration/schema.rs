@@ -176,6 +176,26 @@ fn the_statements_of_version_0_1_0_still_work() {
 }
 
 #[test]
+fn the_statements_that_know_no_keys_still_work_and_respect_blocked_hosts() {
+    let app = App::own();
+    let mut postgres = app.postgres_as_app();
+    let one = "select from shortlink.create_short_link($1, $2, now() + interval '1 day', true, 0)";
+    assert_eq!(postgres.query(one, &[&"one", &URL]).unwrap().len(), 1);
+    assert_eq!(postgres.query(one, &[&"one", &URL]).unwrap().len(), 0);
+    let all = "select shortlink.create_all_short_links($1, $2, $3, $4, 0)";
+    let mut create_all = |codes: &[&str], url: &str| {
+        let (urls, ends) = (vec![url; codes.len()], vec![None::<i64>; codes.len()]);
+        let created = postgres.execute(all, &[&codes, &urls, &ends, &vec![1_i32; codes.len()]]);
+        created.map_err(|error| error.code().unwrap().code().to_owned())
+    };
+    assert_eq!(create_all(&["two", "three"], URL), Ok(1));
+    assert_eq!(create_all(&["four", "two"], URL), Err("23505".into()));
+    app.sql("insert into shortlink.blocked_host values ('example.com')");
+    assert_eq!(create_all(&["five"], URL), Err("SL003".into()));
+    assert_eq!(links(&app), 3);
+}
+
+#[test]
 fn no_quarantine_frees_the_code_of_a_live_link() {
     let app = App::own();
     assert_eq!(create(&app, "victim", URL, "1 day"), Ok(1));
